@@ -1,0 +1,89 @@
+import type { Detector } from '../alerts/types.ts'
+
+export type Phase = 'observing' | 'warning' | 'denying' | 'pending' | 'released' | 'expired'
+
+/** The one unit of the ledger. Times are milliseconds since the epoch. Merged by maximum weight, earlier first, later last. */
+export interface Contribution {
+  readonly class: string
+  readonly detector: Detector
+  /** Owner workload, for example `shop/Deployment/web`; standalone: `shop/<pod>` as the alert claims. */
+  readonly owner: string
+  readonly weight: number
+  readonly first: number
+  readonly last: number
+}
+
+/** What a person is shown. Never a command line, an environment or a request body. */
+export interface Evidence {
+  /** The key of repeats: detector, rule, container id, target, hashed. */
+  readonly key: string
+  readonly detector: Detector
+  readonly rule: string
+  readonly priority: string
+  readonly class: string
+  readonly weight: number
+  readonly time: number
+  readonly namespace?: string | undefined
+  readonly pod?: string | undefined
+  readonly container?: string | undefined
+  readonly node?: string | undefined
+  readonly target?: string | undefined
+}
+
+/** A person's decision; the machine never writes it. */
+export interface Release {
+  readonly by: string
+  readonly reason: string
+  /** Milliseconds since the epoch. Only contributions later than this count. */
+  readonly at: number
+  readonly as: 'false-positive' | 'accepted' | 'fixed'
+}
+
+/** One flagged (or watched) image. Immutable: every change makes a new value. */
+export interface ImageVerdict {
+  /** `sha256-<hex>`, or `ref-<hash>` while only a reference is known. */
+  readonly name: string
+  /** Sorted, each `sha256:<64 hex>`: index, platform manifests, config ids. */
+  readonly digests: readonly string[]
+  /** Sorted, normalised (`docker.io/library/nginx:1.25`). */
+  readonly references: readonly string[]
+  /** By `class|detector|owner`; at most 64. */
+  readonly contributions: Readonly<Record<string, Contribution>>
+  /** The 5 strongest and the 5 newest. */
+  readonly evidence: readonly Evidence[]
+  readonly phase: Phase
+  readonly phaseSince: number
+  /** Why the phase is what it is, one line for CLI, metrics and Events. */
+  readonly reason: string
+  readonly expiresAt: number
+  readonly release?: Release | undefined
+}
+
+/** A change as a store reports it, own writes included. `verdict` undefined: deleted. */
+export interface VerdictChange {
+  readonly name: string
+  readonly verdict?: ImageVerdict | undefined
+}
+
+/** The store is full or capped: the alert is answered 503 and counted. */
+export class StoreBusyError extends Error {
+  override readonly name = 'StoreBusyError'
+}
+
+/**
+ * The durable ledger. Two real ones: SQLite, and ImageVerdict objects in the Kubernetes API.
+ * `write` resolves only when the value would survive SIGKILL of this process.
+ */
+export interface VerdictStore {
+  /** All verdicts; damaged rows are reported through `problems` and kept aside, never lost silently. */
+  load(): Promise<{ readonly verdicts: readonly ImageVerdict[]; readonly problems: readonly string[] }>
+  /**
+   * Conditional update of one verdict: `update` gets the newest stored value (undefined: none) and returns the next one,
+   * or the same value for "nothing to do". It may be called again after a conflict, so it must be pure.
+   * Resolves to the stored value. Throws StoreBusyError when capped, other errors when the store cannot be reached.
+   */
+  write(name: string, update: (current: ImageVerdict | undefined) => ImageVerdict): Promise<ImageVerdict>
+  /** Calls `onChange` for every change by anybody, own writes included. Returns a function that stops. */
+  watch(onChange: (change: VerdictChange) => void): () => void
+  close(): Promise<void>
+}
