@@ -1,0 +1,94 @@
+/**
+ * Serving certificates in a folder: `ca.crt`, `ca.key`, `tls.crt`, `tls.key`.
+ * Made by whoever starts first, kept, renewed before they expire. Keys are readable by the owner only and never leave the folder.
+ */
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { certificateProblem, createAuthority, issueLeaf } from './authority.ts'
+import type { KeyPair } from './authority.ts'
+
+const DAY = 24 * 60 * 60 * 1000
+/** A leaf is renewed when it would not be good any more after this time: a third of its year. */
+const RENEW_BEFORE = 120 * DAY
+
+export interface ServingCertificates {
+  /** PEM of the authority that clients should trust. */
+  readonly authority: string
+  readonly authorityFile: string
+  readonly leaf: KeyPair
+}
+
+async function readPair(directory: string, name: string): Promise<KeyPair | undefined> {
+  try {
+    const [certificate, key] = await Promise.all([
+      readFile(join(directory, `${name}.crt`), 'utf8'),
+      readFile(join(directory, `${name}.key`), 'utf8'),
+    ])
+    return { certificate, key }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Written beside, synced, then renamed: a crash leaves the old file or the new one, never half of one. */
+async function writeAtomically(file: string, content: string, mode: number): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`
+  const handle = await open(temporary, 'w', mode)
+  try {
+    await handle.writeFile(content)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, file)
+}
+
+async function writePair(directory: string, name: string, pair: KeyPair): Promise<void> {
+  await writeAtomically(join(directory, `${name}.key`), pair.key, 0o600)
+  await writeAtomically(join(directory, `${name}.crt`), pair.certificate, 0o644)
+}
+
+/**
+ * Returns the folder's certificates, making or renewing what is missing, damaged, or near its end.
+ * A CA that is still good is kept, because clients have been told to trust it.
+ *
+ * @param names DNS names and IP addresses that the certificate must cover
+ * @param now milliseconds since the epoch
+ */
+export async function selfMadeCertificates(
+  directory: string,
+  names: readonly string[],
+  now: number,
+): Promise<ServingCertificates> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const authorityFile = join(directory, 'ca.crt')
+  let authority = await readPair(directory, 'ca')
+  if (
+    authority === undefined ||
+    certificateProblem(authority.certificate, authority, [], now + RENEW_BEFORE) !== undefined
+  ) {
+    authority = await createAuthority(now)
+    await writePair(directory, 'ca', authority)
+  }
+  let leaf = await readPair(directory, 'tls')
+  if (leaf === undefined || certificateProblem(authority.certificate, leaf, names, now + RENEW_BEFORE) !== undefined) {
+    leaf = await issueLeaf(authority, names, now)
+    await writePair(directory, 'tls', leaf)
+  }
+  return { authority: authority.certificate, authorityFile, leaf }
+}
+
+/**
+ * Reads certificates that something else keeps (cert-manager's layout: `ca.crt`, `tls.crt`, `tls.key`).
+ * Throws with one clear line when a file is missing.
+ */
+export async function mountedCertificates(directory: string): Promise<ServingCertificates> {
+  const authorityFile = join(directory, 'ca.crt')
+  const leaf = await readPair(directory, 'tls')
+  if (leaf === undefined) throw new Error(`${directory}: tls.crt and tls.key are needed`)
+  const authority = await readFile(authorityFile, 'utf8').catch(() => {
+    throw new Error(`${authorityFile}: the certificate authority of tls.crt is needed`)
+  })
+  return { authority, authorityFile, leaf }
+}

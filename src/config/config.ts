@@ -1,0 +1,128 @@
+/**
+ * `drawbridge.yaml`: load -> default -> validate -> freeze. Unknown keys are errors: a misspelt setting that is silently ignored is worse than
+ * a server that does not start. What the API server must know is not here but in the webhook configurations.
+ */
+import { load as parseYaml, YAMLException } from 'js-yaml'
+import { z } from 'zod'
+
+const port = z.int().min(0).max(65535)
+const listener = (defaultPort: number) =>
+  z.strictObject({ address: z.string().min(1).default('127.0.0.1'), port: port.default(defaultPort) })
+
+/** `90s`, `15m`, `12h`, `30d` as milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d{1,6}(ms|s|m|h|d)$/, 'wanted a duration such as 90s, 15m, 12h or 30d')
+  .transform((text) => {
+    const unit = /[a-z]+$/.exec(text)![0] as 'ms' | 's' | 'm' | 'h' | 'd'
+    return Number.parseInt(text, 10) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit]
+  })
+
+const ruleOverride = z.strictObject({
+  class: z.string().regex(/^[a-z0-9-]{1,63}$/, 'wanted lower-case letters, digits and dashes').optional(),
+  subject: z.enum(['image', 'person', 'spec']).optional(),
+  weight: z.number().min(0).max(1000).optional(),
+})
+
+const credential = z
+  .strictObject({
+    name: z.string().min(1).max(63),
+    token: z.string().min(16, 'wanted at least 16 characters').optional(),
+    tokenFile: z.string().min(1).optional(),
+    sources: z.array(z.string()).min(1).optional(),
+  })
+  .refine(({ token, tokenFile }) => (token === undefined) !== (tokenFile === undefined), 'wanted either token or tokenFile')
+
+const schema = z.strictObject({
+  webhook: listener(8443).prefault({}),
+  alerts: z
+    .strictObject({
+      address: z.string().min(1).default('127.0.0.1'),
+      port: port.default(8444),
+      credentials: z.array(credential).max(64).default([]),
+    })
+    .prefault({}),
+  admin: z
+    .strictObject({
+      address: z.string().min(1).default('127.0.0.1'),
+      port: port.default(8445),
+      tokenFile: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      /** Folder with ca.crt, tls.crt and tls.key that something else keeps; absent: self-made under the data folder. */
+      directory: z.string().min(1).optional(),
+      /** More DNS names and addresses for the self-made certificate. */
+      names: z.array(z.string().min(1).max(253)).max(64).default([]),
+    })
+    .prefault({}),
+  standalone: z
+    .strictObject({
+      namespaceLabels: z.record(z.string(), z.string()).default({ 'drawbridge.dev/enforce': 'standard' }),
+      /** A file or folder of Namespace objects in YAML. */
+      namespaces: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  quarantine: z
+    .strictObject({
+      preset: z.enum(['default', 'strict']).default('default'),
+      warnAt: z.number().positive().max(10_000).default(50),
+      denyAt: z.number().positive().max(10_000).default(100),
+      expireAfter: duration.prefault('30d'),
+    })
+    .prefault({})
+    .refine(({ warnAt, denyAt }) => warnAt <= denyAt, 'warnAt must not be larger than denyAt'),
+  rules: z.record(z.string().min(1).max(256), ruleOverride).default({}),
+  podSecurityLabels: z.boolean().default(false),
+  drain: duration.prefault('10s'),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+})
+
+type DeepReadonly<T> = T extends (infer U)[]
+  ? readonly DeepReadonly<U>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+
+/** The whole configuration, with every default filled in, frozen. */
+export type Config = DeepReadonly<z.output<typeof schema>>
+
+/** Configuration that cannot be used. `message` has one line for each problem. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) deepFreeze(inner)
+  return Object.freeze(value)
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  const path = issue.path.map(String).join('.')
+  if (issue.code === 'unrecognized_keys') {
+    const where = path === '' ? 'at the top' : `under ${path}`
+    return `unknown ${issue.keys.length === 1 ? 'key' : 'keys'} ${issue.keys.map((key) => `"${key}"`).join(', ')} ${where}`
+  }
+  return path === '' ? issue.message : `${path}: ${issue.message}`
+}
+
+/**
+ * Reads the text of a `drawbridge.yaml`; an empty text gives all defaults.
+ *
+ * @param file name for messages only
+ * @throws ConfigError with one clear line for each problem
+ */
+export function parseConfig(text: string, file: string): Config {
+  let document: unknown
+  try {
+    document = text.trim() === '' ? {} : parseYaml(text)
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error
+    const line = error.mark === undefined ? '' : `:${error.mark.line + 1}`
+    throw new ConfigError(`${file}${line}: not YAML: ${error.reason}`)
+  }
+  const result = schema.safeParse(document ?? {})
+  if (!result.success) throw new ConfigError(result.error.issues.map((issue) => `${file}: ${describe(issue)}`).join('\n'))
+  return deepFreeze(result.data) as Config
+}

@@ -1,0 +1,133 @@
+/** What can happen on the admission thread: one function each, which writes the log line and moves the metric together. */
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { errorText } from './logger.ts'
+import type { Logger } from './logger.ts'
+
+export type AdmissionOutcome = 'allowed' | 'mutated' | 'denied' | 'failed'
+
+/** One answered review. Names are for the log only: a metric label never carries a pod name. */
+export interface AnsweredReview {
+  readonly webhook: 'mutate' | 'validate'
+  readonly outcome: AdmissionOutcome
+  readonly seconds: number
+  readonly namespace?: string | undefined
+  readonly kind: string
+  readonly name?: string | undefined
+  /** IDs of the checks that failed, and `verdict` for a flagged image. */
+  readonly reasons: readonly string[]
+  readonly dryRun: boolean
+}
+
+export interface AdmissionObserver {
+  reviewAnswered(review: AnsweredReview): void
+  /** A request that is not a review that could be answered as one. */
+  reviewRefused(webhook: 'mutate' | 'validate', reason: string): void
+  namespaceLookupFailed(namespace: string, error: unknown): void
+  httpError(listener: string, status: number, error: Error): void
+  connectionError(listener: string, error: Error): void
+  alertThreadEnded(reason: string): void
+  verdictsIndexed(images: number): void
+  certificateLoaded(expiresAt: number): void
+}
+
+/** Creates the functions and registers their metrics. */
+export function createAdmissionObserver(logger: Logger, registry: Registry): AdmissionObserver {
+  const registers = [registry]
+  const requests = new Counter({
+    name: 'drawbridge_admission_requests_total',
+    help: 'Answered admission reviews by webhook and outcome.',
+    labelNames: ['webhook', 'outcome'],
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'drawbridge_admission_seconds',
+    help: 'Time from the last byte of a review to its answer.',
+    labelNames: ['webhook'],
+    // Up to the largest timeout that a webhook can have.
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 10, 30],
+    registers,
+  })
+  const denials = new Counter({
+    name: 'drawbridge_admission_denials_total',
+    help: 'Denied reviews by the check that failed; "verdict" for a flagged image.',
+    labelNames: ['check'],
+    registers,
+  })
+  const refused = new Counter({
+    name: 'drawbridge_admission_refused_total',
+    help: 'Requests to the webhook listener that were not an AdmissionReview.',
+    labelNames: ['webhook'],
+    registers,
+  })
+  const httpErrors = new Counter({
+    name: 'drawbridge_http_errors_total',
+    help: 'Requests that ended in an error status before or outside a handler.',
+    labelNames: ['listener', 'status'],
+    registers,
+  })
+  const connectionErrors = new Counter({
+    name: 'drawbridge_connection_errors_total',
+    help: 'Connections that failed in TLS or were not HTTP.',
+    labelNames: ['listener'],
+    registers,
+  })
+  const lookupFailures = new Counter({
+    name: 'drawbridge_namespace_lookup_failures_total',
+    help: 'Live reads of a namespace that failed; the request was denied.',
+    registers,
+  })
+  const restarts = new Counter({
+    name: 'drawbridge_alert_thread_restarts_total',
+    help: 'Times that the alert thread ended unexpectedly.',
+    registers,
+  })
+  const indexed = new Gauge({
+    name: 'drawbridge_indexed_verdicts',
+    help: 'Verdicts that the admission thread knows.',
+    registers,
+  })
+  const certificate = new Gauge({
+    name: 'drawbridge_certificate_expiry_timestamp_seconds',
+    help: 'When the serving certificate expires, in seconds since the epoch.',
+    registers,
+  })
+
+  return {
+    reviewAnswered({ outcome, webhook, seconds: duration, reasons, ...fields }) {
+      requests.inc({ webhook, outcome })
+      seconds.observe({ webhook }, duration)
+      if (outcome === 'denied') for (const check of reasons) denials.inc({ check })
+      if (outcome === 'denied' || outcome === 'failed') logger.info({ webhook, outcome, reasons, ...fields }, 'admission denied')
+      else logger.debug({ webhook, outcome, ...fields }, 'admission answered')
+    },
+    reviewRefused(webhook, reason) {
+      refused.inc({ webhook })
+      logger.warn({ webhook, reason }, 'not an admission review')
+    },
+    namespaceLookupFailed(namespace, error) {
+      lookupFailures.inc()
+      logger.error({ namespace, error: errorText(error) }, 'namespace could not be read; denying')
+    },
+    httpError(listener, status, error) {
+      httpErrors.inc({ listener, status: String(status) })
+      if (status >= 500) logger.error({ listener, status, error: errorText(error), stack: error.stack }, 'request failed')
+      else logger.info({ listener, status, error: errorText(error) }, 'request refused')
+    },
+    connectionError(listener, error) {
+      connectionErrors.inc({ listener })
+      logger.debug({ listener, error: errorText(error) }, 'connection failed')
+    },
+    alertThreadEnded(reason) {
+      restarts.inc()
+      logger.error({ reason }, 'the alert thread ended; starting it again')
+    },
+    verdictsIndexed(images) {
+      indexed.set(images)
+    },
+    certificateLoaded(expiresAt) {
+      certificate.set(Math.floor(expiresAt / 1000))
+      logger.info({ expires: new Date(expiresAt).toISOString() }, 'certificate loaded')
+    },
+  }
+}

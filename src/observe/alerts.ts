@@ -1,0 +1,112 @@
+/** What can happen on the alert thread: one function each, which writes the log line and moves the metric together. */
+import { Counter, Gauge } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { errorText } from './logger.ts'
+import type { Logger } from './logger.ts'
+
+/** Numbers of one answered alert request. */
+export interface AlertRequest {
+  readonly source: string
+  readonly findings: number
+  readonly telemetry: number
+  /** Codes of refused items; at most a few are logged. */
+  readonly refused: readonly { readonly code: string; readonly message: string }[]
+  readonly replacedBytes: boolean
+}
+
+export interface AlertObserver {
+  alertsDecoded(request: AlertRequest): void
+  alertRequestRefused(source: string, reason: string): void
+  /** One alert was decided; `decision` is an enum, the rest is for the log. */
+  alertDecided(decision: string, alert: { readonly rule: string; readonly verdict?: string | undefined; readonly reason?: string | undefined }): void
+  verdictChanged(name: string, from: string, to: string, reason: string): void
+  verdictsCounted(byPhase: ReadonlyMap<string, number>): void
+  storeFailed(error: unknown): void
+  storeProblem(problem: string): void
+  httpError(status: number, error: Error): void
+}
+
+/** Creates the functions and registers their metrics. */
+export function createAlertObserver(logger: Logger, registry: Registry): AlertObserver {
+  const registers = [registry]
+  const items = new Counter({
+    name: 'drawbridge_alerts_total',
+    help: 'Alerts by source and by what the decoder made of them.',
+    labelNames: ['source', 'result'],
+    registers,
+  })
+  const refusedItems = new Counter({
+    name: 'drawbridge_alerts_refused_total',
+    help: 'Alerts that could not be decoded, by source and code.',
+    labelNames: ['source', 'code'],
+    registers,
+  })
+  const refusedRequests = new Counter({
+    name: 'drawbridge_alert_requests_refused_total',
+    help: 'Alert requests refused before decoding: no credential, wrong source, too many at once.',
+    labelNames: ['source', 'reason'],
+    registers,
+  })
+  const decisions = new Counter({
+    name: 'drawbridge_alert_decisions_total',
+    help: 'What was decided for each alert.',
+    labelNames: ['decision'],
+    registers,
+  })
+  const transitions = new Counter({
+    name: 'drawbridge_verdict_transitions_total',
+    help: 'Verdicts that entered a phase.',
+    labelNames: ['phase'],
+    registers,
+  })
+  const verdicts = new Gauge({
+    name: 'drawbridge_verdicts',
+    help: 'Verdicts by phase.',
+    labelNames: ['phase'],
+    registers,
+  })
+  const storeFailures = new Counter({
+    name: 'drawbridge_ledger_failures_total',
+    help: 'Ledger writes that failed; the alerts were answered 503.',
+    registers,
+  })
+
+  return {
+    alertsDecoded({ source, findings, telemetry, refused, replacedBytes }) {
+      if (findings > 0) items.inc({ source, result: 'finding' }, findings)
+      if (telemetry > 0) items.inc({ source, result: 'telemetry' }, telemetry)
+      if (refused.length > 0) items.inc({ source, result: 'refused' }, refused.length)
+      for (const { code } of refused) refusedItems.inc({ source, code })
+      const [first] = refused
+      if (first !== undefined) logger.warn({ source, refused: refused.length, code: first.code, first: first.message }, 'alerts refused')
+      if (replacedBytes) logger.warn({ source }, 'an alert was not UTF-8; the bytes in question were replaced')
+    },
+    alertRequestRefused(source, reason) {
+      refusedRequests.inc({ source, reason })
+      logger.warn({ source, reason }, 'alert request refused')
+    },
+    alertDecided(decision, { rule, verdict, reason }) {
+      decisions.inc({ decision })
+      logger.info({ decision, rule, verdict, reason }, 'alert decided')
+    },
+    verdictChanged(name, from, to, reason) {
+      transitions.inc({ phase: to })
+      logger.warn({ verdict: name, from, to, reason }, 'verdict changed')
+    },
+    verdictsCounted(byPhase) {
+      verdicts.reset()
+      for (const [phase, count] of byPhase) verdicts.set({ phase }, count)
+    },
+    storeFailed(error) {
+      storeFailures.inc()
+      logger.error({ error: errorText(error) }, 'the ledger could not be written; the alert was not acknowledged')
+    },
+    storeProblem(problem) {
+      logger.error({ problem }, 'the ledger has a problem')
+    },
+    httpError(status, error) {
+      if (status >= 500) logger.error({ status, error: errorText(error), stack: error.stack }, 'alert request failed')
+      else logger.info({ status, error: errorText(error) }, 'alert request refused')
+    },
+  }
+}

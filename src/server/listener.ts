@@ -1,0 +1,88 @@
+/** One TLS listener: starts, swaps its certificate without a restart, drains. Knows nothing of what it serves. */
+import { createServer } from 'node:https'
+import type { Server } from 'node:https'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+
+export interface ListenerOptions {
+  readonly name: string
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+  readonly certificate: string
+  readonly key: string
+  readonly handler: RequestListener
+  /** Called for errors of single connections: port scanners, clients that do not trust the CA. */
+  readonly onConnectionError?: ((error: Error) => void) | undefined
+}
+
+export interface Listener {
+  readonly name: string
+  readonly port: number
+  setCertificate(certificate: string, key: string): void
+  /** Stops accepting, answers what is under way with `Connection: close`, and resolves when the last one is answered or after the grace time. */
+  drain(graceMilliseconds: number): Promise<void>
+}
+
+/** The API server keeps idle connections; Node's default of 5 s loses races with it. */
+const KEEP_ALIVE_MILLISECONDS = 120_000
+const REQUEST_MILLISECONDS = 30_000
+/** The API server opens few connections; this only bounds what a stranger can hold. */
+const MAXIMUM_CONNECTIONS = 4096
+
+/** Starts listening; rejects with a message that says which option to change when the port is taken. */
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  let draining = false
+  const server: Server = createServer(
+    { cert: options.certificate, key: options.key, minVersion: 'TLSv1.2', keepAlive: true, noDelay: true },
+    (request: IncomingMessage, response: ServerResponse) => {
+      if (draining) response.setHeader('Connection', 'close')
+      options.handler(request, response)
+    },
+  )
+  server.keepAliveTimeout = KEEP_ALIVE_MILLISECONDS
+  server.headersTimeout = REQUEST_MILLISECONDS
+  server.requestTimeout = REQUEST_MILLISECONDS
+  server.maxConnections = MAXIMUM_CONNECTIONS
+  server.on('tlsClientError', (error) => options.onConnectionError?.(error))
+  // Without this listener Node answers malformed HTTP itself; with it the socket must be closed here.
+  server.on('clientError', (error: Error, socket: Socket) => {
+    options.onConnectionError?.(error)
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    else socket.destroy()
+  })
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const where = `${options.host}:${options.port}`
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Error(
+              `${options.name}: ${where} is in use by another program; choose another port, or 0 for any free one`,
+            )
+          : new Error(`${options.name}: cannot listen on ${where}: ${error.message}`),
+      )
+    })
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+
+  return {
+    name: options.name,
+    port,
+    setCertificate(certificate, key) {
+      server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' })
+    },
+    async drain(graceMilliseconds) {
+      draining = true
+      await new Promise<void>((resolve) => {
+        const force = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
+        server.close(() => {
+          clearTimeout(force)
+          resolve()
+        })
+        server.closeIdleConnections()
+      })
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/** What the endpoints and the express apps agree on: bytes in, a reply out. Keeps express out of webhooks/ and policy out of server/. */
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
+import express from 'express'
+
+/** An HTTP answer. `body` is sent as it is. */
+export interface Reply {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** A JSON answer. */
+export function jsonReply(status: number, value: unknown): Reply {
+  return { status, contentType: 'application/json', body: JSON.stringify(value) }
+}
+
+/** An error as one clear line, in the shape of every error of every listener: `{"error": "..."}`. */
+export function errorReply(status: number, message: string): Reply {
+  return jsonReply(status, { error: message })
+}
+
+/** Sends a reply. */
+export function sendReply(response: Response, reply: Reply): void {
+  if (reply.headers !== undefined) response.set(reply.headers)
+  response.status(reply.status).set('Content-Type', reply.contentType)
+  response.end(reply.body)
+}
+
+/** Refuses what is not JSON before the body is read. Parameters such as `charset` are ignored; CloudEvents' `+json` is JSON. */
+export const requireJson: RequestHandler = (request, response, next) => {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (type === 'application/json' || type.endsWith('+json') || type === 'application/x-ndjson') next()
+  else
+    sendReply(
+      response,
+      errorReply(
+        415,
+        `Content-Type is ${type === '' ? 'missing' : `"${type.slice(0, 100)}"`}, wanted application/json`,
+      ),
+    )
+}
+
+/** Reads the whole body as bytes, at most `limit` after decompression. */
+export function readBody(limit: number): RequestHandler {
+  return express.raw({ type: () => true, limit })
+}
+
+/** The bytes that `readBody` left; empty when there was no body. */
+export function bodyOf(request: Request): Buffer {
+  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+}
+
+/** Turns errors of the body reader and of handlers into one clear line; `onError` counts them. */
+export function errorAnswers(onError: (status: number, error: Error) => void): ErrorRequestHandler {
+  // Express knows an error handler by its four parameters.
+  // oxlint-disable-next-line no-unused-vars
+  return (error: Error & { status?: number; type?: string; limit?: number }, _request, response, _next) => {
+    const status = typeof error.status === 'number' && error.status >= 400 && error.status < 600 ? error.status : 500
+    onError(status, error)
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    // After a refused body the rest of it is still arriving: the connection cannot be used again.
+    response.set('Connection', 'close')
+    const message =
+      error.type === 'entity.too.large'
+        ? `the body is larger than ${error.limit} bytes`
+        : status === 500
+          ? 'internal error; see the log'
+          : error.message
+    sendReply(response, errorReply(status, message))
+  }
+}
+
+/** Answers what no route took. */
+export const notFound: RequestHandler = (request, response) => {
+  sendReply(response, errorReply(404, `no ${request.method} ${request.path.slice(0, 200)} here`))
+}
+
+/** An express app with the same safe settings for every listener. */
+export function newApp(): express.Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', 'simple')
+  app.set('env', 'production')
+  return app
+}

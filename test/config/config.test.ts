@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { ConfigError, parseConfig } from '../../src/config/config.ts'
+
+const problems = (text: string): string => {
+  try {
+    parseConfig(text, 'drawbridge.yaml')
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error))
+    return error.message
+  }
+  return 'accepted'
+}
+
+describe('drawbridge.yaml', () => {
+  it('has safe defaults when it is empty', () => {
+    const config = parseConfig('', 'drawbridge.yaml')
+    assert.equal(config.webhook.address, '127.0.0.1')
+    assert.deepEqual(config.standalone.namespaceLabels, { 'drawbridge.dev/enforce': 'standard' })
+    assert.deepEqual([config.quarantine.warnAt, config.quarantine.denyAt], [50, 100])
+    assert.equal(config.quarantine.expireAfter, 30 * 86_400_000)
+    assert.ok(Object.isFrozen(config) && Object.isFrozen(config.quarantine))
+  })
+
+  for (const [mistake, text, message] of [
+    ['an unknown key', 'webhok: {}', 'drawbridge.yaml: unknown key "webhok" at the top'],
+    ['an unknown nested key', 'quarantine: {denyat: 3}', 'drawbridge.yaml: unknown key "denyat" under quarantine'],
+    [
+      'a wrong type',
+      'webhook: {port: many}',
+      'drawbridge.yaml: webhook.port: Invalid input: expected int, received string',
+    ],
+    [
+      'a port out of range',
+      'webhook: {port: 70000}',
+      'drawbridge.yaml: webhook.port: Too big: expected number to be <=65535',
+    ],
+    [
+      'thresholds in the wrong order',
+      'quarantine: {warnAt: 200}',
+      'drawbridge.yaml: quarantine: warnAt must not be larger than denyAt',
+    ],
+    [
+      'a duration without a unit',
+      'drain: "10"',
+      'drawbridge.yaml: drain: wanted a duration such as 90s, 15m, 12h or 30d',
+    ],
+    [
+      'a short token',
+      'alerts: {credentials: [{name: a, token: short}]}',
+      'drawbridge.yaml: alerts.credentials.0.token: wanted at least 16 characters',
+    ],
+    [
+      'no token',
+      'alerts: {credentials: [{name: a}]}',
+      'drawbridge.yaml: alerts.credentials.0: wanted either token or tokenFile',
+    ],
+    ['a list', '- a', 'drawbridge.yaml: Invalid input: expected object, received array'],
+  ] as const) {
+    it(`refuses ${mistake} in one line`, () => assert.equal(problems(text), message))
+  }
+
+  it('names the line of what is not YAML', () => {
+    assert.match(problems('webhook:\n  port: [1'), /^drawbridge\.yaml:\d+: not YAML: /)
+  })
+
+  it('reports every problem at once', () => {
+    assert.equal(problems('a: 1\ndrain: x').split('\n').length, 2)
+  })
+
+  it('keeps __proto__ from becoming anything', () => {
+    assert.match(problems('__proto__: {polluted: true}'), /__proto__|accepted/)
+    assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
+  })
+})
