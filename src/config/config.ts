@@ -19,7 +19,10 @@ const duration = z
   })
 
 const ruleOverride = z.strictObject({
-  class: z.string().regex(/^[a-z0-9-]{1,63}$/, 'wanted lower-case letters, digits and dashes').optional(),
+  class: z
+    .string()
+    .regex(/^[a-z0-9-]{1,63}$/, 'wanted lower-case letters, digits and dashes')
+    .optional(),
   subject: z.enum(['image', 'person', 'spec']).optional(),
   weight: z.number().min(0).max(1000).optional(),
 })
@@ -31,7 +34,10 @@ const credential = z
     tokenFile: z.string().min(1).optional(),
     sources: z.array(z.string()).min(1).optional(),
   })
-  .refine(({ token, tokenFile }) => (token === undefined) !== (tokenFile === undefined), 'wanted either token or tokenFile')
+  .refine(
+    ({ token, tokenFile }) => (token === undefined) !== (tokenFile === undefined),
+    'wanted either token or tokenFile',
+  )
 
 const schema = z.strictObject({
   webhook: listener(8443).prefault({}),
@@ -123,6 +129,7 @@ export function parseConfig(text: string, file: string): Config {
     throw new ConfigError(`${file}${line}: not YAML: ${error.reason}`)
   }
   const result = schema.safeParse(document ?? {})
-  if (!result.success) throw new ConfigError(result.error.issues.map((issue) => `${file}: ${describe(issue)}`).join('\n'))
+  if (!result.success)
+    throw new ConfigError(result.error.issues.map((issue) => `${file}: ${describe(issue)}`).join('\n'))
   return deepFreeze(result.data) as Config
 }

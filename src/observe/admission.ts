@@ -98,7 +98,8 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
       requests.inc({ webhook, outcome })
       seconds.observe({ webhook }, duration)
       if (outcome === 'denied') for (const check of reasons) denials.inc({ check })
-      if (outcome === 'denied' || outcome === 'failed') logger.info({ webhook, outcome, reasons, ...fields }, 'admission denied')
+      if (outcome === 'denied' || outcome === 'failed')
+        logger.info({ webhook, outcome, reasons, ...fields }, 'admission denied')
       else logger.debug({ webhook, outcome, ...fields }, 'admission answered')
     },
     reviewRefused(webhook, reason) {
@@ -111,7 +112,8 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     httpError(listener, status, error) {
       httpErrors.inc({ listener, status: String(status) })
-      if (status >= 500) logger.error({ listener, status, error: errorText(error), stack: error.stack }, 'request failed')
+      if (status >= 500)
+        logger.error({ listener, status, error: errorText(error), stack: error.stack }, 'request failed')
       else logger.info({ listener, status, error: errorText(error) }, 'request refused')
     },
     connectionError(listener, error) {

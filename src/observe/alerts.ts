@@ -18,7 +18,10 @@ export interface AlertObserver {
   alertsDecoded(request: AlertRequest): void
   alertRequestRefused(source: string, reason: string): void
   /** One alert was decided; `decision` is an enum, the rest is for the log. */
-  alertDecided(decision: string, alert: { readonly rule: string; readonly verdict?: string | undefined; readonly reason?: string | undefined }): void
+  alertDecided(
+    decision: string,
+    alert: { readonly rule: string; readonly verdict?: string | undefined; readonly reason?: string | undefined },
+  ): void
   verdictChanged(name: string, from: string, to: string, reason: string): void
   verdictsCounted(byPhase: ReadonlyMap<string, number>): void
   storeFailed(error: unknown): void
@@ -78,7 +81,8 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
       if (refused.length > 0) items.inc({ source, result: 'refused' }, refused.length)
       for (const { code } of refused) refusedItems.inc({ source, code })
       const [first] = refused
-      if (first !== undefined) logger.warn({ source, refused: refused.length, code: first.code, first: first.message }, 'alerts refused')
+      if (first !== undefined)
+        logger.warn({ source, refused: refused.length, code: first.code, first: first.message }, 'alerts refused')
       if (replacedBytes) logger.warn({ source }, 'an alert was not UTF-8; the bytes in question were replaced')
     },
     alertRequestRefused(source, reason) {

@@ -27,7 +27,7 @@ describe('drawbridge.yaml', () => {
     [
       'a wrong type',
       'webhook: {port: many}',
-      'drawbridge.yaml: webhook.port: Invalid input: expected int, received string',
+      'drawbridge.yaml: webhook.port: Invalid input: expected number, received string',
     ],
     [
       'a port out of range',

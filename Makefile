@@ -1,0 +1,44 @@
+# Every target works on a fresh machine with make, Node (20 or newer) and npm; what needs more installs it or says so.
+# The Node that runs everything is the one pinned in package.json: npm puts it first on the PATH of its scripts.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help run demo build check test test-unit test-cluster fixtures-update manifests clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+# npm ci only when the lock file changed: a second `make run` starts at once.
+node_modules/.installed: package.json package-lock.json
+	@echo 'installing packages (npm ci) ...'
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+sources := $(shell find src webhooks certs scripts -type f 2>/dev/null)
+dist/bundle/drawbridge.js: node_modules/.installed $(sources)
+	@echo 'building ...'
+	@npm run --silent bundle
+
+build: dist/bundle/drawbridge.js ## install packages and build the program
+
+run: build ## install, build and start Drawbridge standalone (Ctrl-C stops it)
+	@exec node bin/drawbridge.js serve --standalone --data $(or $(DATA),data) $(if $(PORT),--port $(PORT)) $(if $(ALERTS_PORT),--alerts-port $(ALERTS_PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
+
+demo: build ## play the story of the README against the running server
+	@node bin/drawbridge.js demo --data $(or $(DATA),data)
+
+test: node_modules/.installed ## all checks and tests; what CI runs
+	@node scripts/test.js
+
+test-unit: node_modules/.installed ## compile and run the tests that need no cluster
+	@npm run --silent build && npm run --silent test:unit
+
+test-cluster: build ## tests on a real API server
+	@npm run --silent compile && npm run --silent test:cluster
+
+manifests: build ## write the generated files under manifests/ again
+	@npm run --silent compile && node dist/scripts/manifests.js
+
+clean: ## delete what was built
+	@rm -rf dist coverage

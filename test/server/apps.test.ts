@@ -1,0 +1,237 @@
+/** The three express apps, without a socket of ours: supertest takes the app. */
+import assert from 'node:assert/strict'
+import supertest from 'supertest'
+import { adminApp } from '../../src/server/adminApp.ts'
+import { alertsApp } from '../../src/server/alertsApp.ts'
+import { credentialChecker } from '../../src/server/credentials.ts'
+import { jsonReply } from '../../src/server/reply.ts'
+import { REVIEW_LIMIT_BYTES, timeoutMilliseconds, webhookApp } from '../../src/server/webhookApp.ts'
+
+const TOKEN = 'a-token-of-enough-length'
+
+describe('the webhook app', () => {
+  const errors: number[] = []
+  const app = webhookApp({
+    mutate: (body, timeout) => Promise.resolve(jsonReply(200, { bytes: body.length, timeout })),
+    validate: () => Promise.reject(new Error('a bug')),
+    onError: (status) => errors.push(status),
+  })
+
+  it('hands over bytes and deadline', async () => {
+    const response = await supertest(app)
+      .post('/mutate?timeout=5s')
+      .set('Content-Type', 'application/json')
+      .send('{"a": 1}')
+    assert.deepEqual([response.status, response.body], [200, { bytes: 8, timeout: 5000 }])
+  })
+
+  for (const [what, type] of [
+    ['a wrong content type', 'text/plain'],
+    ['a form', 'application/x-www-form-urlencoded'],
+  ] as const) {
+    it(`refuses ${what} with 415 in one line`, async () => {
+      const response = await supertest(app).post('/mutate').set('Content-Type', type).send('{}')
+      assert.deepEqual(
+        [response.status, response.body],
+        [415, { error: `Content-Type is "${type}", wanted application/json` }],
+      )
+    })
+  }
+
+  it('refuses a body over the limit with 413', async () => {
+    const response = await supertest(app)
+      .post('/mutate')
+      .set('Content-Type', 'application/json')
+      .send(Buffer.alloc(REVIEW_LIMIT_BYTES + 1, 0x20))
+    assert.deepEqual(
+      [response.status, response.body],
+      [413, { error: `the body is larger than ${REVIEW_LIMIT_BYTES} bytes` }],
+    )
+  })
+
+  it('answers 500 without the stack when a handler breaks, and counts it', async () => {
+    errors.length = 0
+    const response = await supertest(app).post('/validate').set('Content-Type', 'application/json').send('{}')
+    assert.deepEqual([response.status, response.body, errors], [500, { error: 'internal error; see the log' }, [500]])
+  })
+
+  it('knows no other path or method', async () => {
+    assert.equal((await supertest(app).get('/mutate')).status, 404)
+    assert.equal((await supertest(app).post('/')).status, 404)
+  })
+
+  for (const [value, milliseconds] of [
+    ['10s', 10_000],
+    ['500ms', 500],
+    ['1m', 30_000],
+    ['2.5s', 2500],
+    [undefined, 10_000],
+    ['', 10_000],
+    ['-1s', 10_000],
+    ['0s', 1],
+    ['1e9s', 10_000],
+    [['1s', '2s'], 10_000],
+  ] as const) {
+    it(`reads ?timeout=${String(value)} as ${milliseconds} ms`, () =>
+      assert.equal(timeoutMilliseconds(value), milliseconds))
+  }
+})
+
+describe('the alerts app', () => {
+  const refused: string[] = []
+  const app = alertsApp({
+    sources: ['falco', 'falcosidekick'],
+    credentials: [
+      { name: 'all', token: TOKEN },
+      { name: 'only-falco', token: 'another-token-of-length', sources: ['falco'] },
+    ],
+    handle: (source, body) => Promise.resolve(jsonReply(200, { source, bytes: body.length })),
+    onRefused: (source, reason) => refused.push(`${source} ${reason}`),
+    onError: () => undefined,
+  })
+  const post = (path: string): supertest.Test => supertest(app).post(path).set('Content-Type', 'application/json')
+  beforeEach(() => (refused.length = 0))
+
+  it('takes a Bearer token', async () => {
+    const response = await post('/alerts/falco').set('Authorization', `Bearer ${TOKEN}`).send('{}')
+    assert.deepEqual([response.status, response.body], [200, { source: 'falco', bytes: 2 }])
+  })
+
+  it('takes Basic with the token as password, whatever the user is called', async () => {
+    assert.equal((await post('/alerts/falco').auth('falco', TOKEN).send('{}')).status, 200)
+    assert.equal((await post('/alerts/falco').auth('', TOKEN).send('{}')).status, 200)
+  })
+
+  for (const [what, header] of [
+    ['no credential', undefined],
+    ['a wrong token', 'Bearer wrong'],
+    ['a prefix of the token', `Bearer ${TOKEN.slice(0, -1)}`],
+    ['an empty token', 'Bearer '],
+    ['Basic without a colon', `Basic ${Buffer.from(TOKEN).toString('base64')}`],
+    ['the token as user', `Basic ${Buffer.from(`${TOKEN}:`).toString('base64')}`],
+    ['another scheme', `Digest ${TOKEN}`],
+  ] as const) {
+    it(`answers ${what} with 401, counted`, async () => {
+      const request = post('/alerts/falco')
+      if (header !== undefined) void request.set('Authorization', header)
+      const response = await request.send('{}')
+      assert.equal(response.status, 401)
+      assert.match(String(response.headers['www-authenticate']), /^Bearer .*Basic /)
+      assert.deepEqual(refused, ['falco unauthorized'])
+    })
+  }
+
+  it('answers 401 before the body is read', async () => {
+    const response = await post('/alerts/falco')
+      .send(Buffer.alloc(1024 * 1024, 0x20))
+      .catch((error: Error) => error)
+    // Either the answer arrived, or the connection was closed while the rest of the body was being sent.
+    if (response instanceof Error) assert.match(response.message, /EPIPE|ECONNRESET|aborted/)
+    else assert.equal(response.status, 401)
+    assert.deepEqual(refused, ['falco unauthorized'])
+  })
+
+  it('binds a credential to its sources', async () => {
+    const token = 'Bearer another-token-of-length'
+    assert.equal((await post('/alerts/falco').set('Authorization', token).send('{}')).status, 200)
+    assert.equal((await post('/alerts/falcosidekick').set('Authorization', token).send('{}')).status, 403)
+    assert.deepEqual(refused, ['falcosidekick wrong-source'])
+  })
+
+  it('never makes a metric label of an unknown source', async () => {
+    assert.equal((await post('/alerts/evil%0Alabel').set('Authorization', `Bearer ${TOKEN}`).send('{}')).status, 404)
+    assert.deepEqual(refused, ['unknown unknown-source'])
+  })
+
+  it('takes every JSON content type that sensors send', async () => {
+    for (const type of [
+      'application/json',
+      'application/json; charset=utf-8',
+      'application/cloudevents+json',
+      'application/x-ndjson',
+    ]) {
+      const response = await supertest(app)
+        .post('/alerts/falco')
+        .set('Content-Type', type)
+        .set('Authorization', `Bearer ${TOKEN}`)
+        .send('{}')
+      assert.equal(response.status, 200, type)
+    }
+    assert.equal(
+      (
+        await supertest(app)
+          .post('/alerts/falco')
+          .set('Authorization', `Bearer ${TOKEN}`)
+          .set('Content-Type', 'text/plain')
+          .send('{}')
+      ).status,
+      415,
+    )
+  })
+})
+
+describe('the admin app', () => {
+  let reasons: string[] = []
+  const app = adminApp({
+    adminToken: TOKEN,
+    notReady: () => reasons,
+    metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'metric 1\n' }),
+    verdicts: {
+      list: () => Promise.resolve([{ name: 'ref-1' }]),
+      get: (name) => Promise.resolve(name === 'ref-1' ? { name } : undefined),
+      release: (name, decision) => {
+        if (name === 'ref-1') return Promise.resolve({ name, decision })
+        const error = new Error(`no verdict ${name}`)
+        error.name = 'NotFoundError'
+        return Promise.reject(error)
+      },
+    },
+    onError: () => undefined,
+  })
+  const authorized = (test: supertest.Test): supertest.Test => test.set('Authorization', `Bearer ${TOKEN}`)
+
+  it('leaves health and metrics open', async () => {
+    assert.equal((await supertest(app).get('/livez')).text, 'ok\n')
+    assert.equal((await supertest(app).get('/readyz')).text, 'ok\n')
+    assert.equal((await supertest(app).get('/metrics')).text, 'metric 1\n')
+  })
+
+  it('names every reason for not being ready', async () => {
+    reasons = ['verdicts are loading', 'draining']
+    const response = await supertest(app).get('/readyz')
+    reasons = []
+    assert.deepEqual([response.status, response.text], [503, 'not ready: verdicts are loading\nnot ready: draining\n'])
+  })
+
+  it('wants the admin token for everything else', async () => {
+    for (const path of ['/api/v1/verdicts', '/api/v1/verdicts/ref-1', '/api/v1/other'])
+      assert.equal((await supertest(app).get(path)).status, 401, path)
+    assert.equal((await supertest(app).post('/api/v1/verdicts/ref-1/release')).status, 401)
+  })
+
+  it('lists, shows and releases verdicts', async () => {
+    assert.deepEqual((await authorized(supertest(app).get('/api/v1/verdicts'))).body, { items: [{ name: 'ref-1' }] })
+    assert.deepEqual((await authorized(supertest(app).get('/api/v1/verdicts/ref-1'))).body, { name: 'ref-1' })
+    assert.equal((await authorized(supertest(app).get('/api/v1/verdicts/ref-2'))).status, 404)
+    const release = (name: string, body: string): supertest.Test =>
+      authorized(supertest(app).post(`/api/v1/verdicts/${name}/release`))
+        .set('Content-Type', 'application/json')
+        .send(body)
+    assert.equal((await release('ref-1', '{"by":"me"}')).status, 200)
+    assert.equal((await release('ref-2', '{}')).status, 404)
+    assert.equal((await release('ref-1', '{')).status, 400)
+  })
+})
+
+describe('credentials', () => {
+  it('finds which credential was shown', () => {
+    const find = credentialChecker([
+      { name: 'one', token: 'token-one-token-one' },
+      { name: 'two', token: 'token-two-token-two' },
+    ])
+    assert.equal(find('Bearer token-two-token-two')?.name, 'two')
+    assert.equal(find('bearer   token-one-token-one ')?.name, 'one')
+    assert.equal(find(`Basic ${Buffer.from('user:with:token-one-token-one').toString('base64')}`), undefined)
+    assert.equal(find('Bearer token-one-token-one '.padEnd(10_000)), undefined)
+  })
+})

@@ -1,0 +1,66 @@
+/** `POST /alerts/<source>`: bytes to alerts, alerts to the correlator, and an answer only when every effect is durable. */
+import { splitBody } from '../src/alerts/body.ts'
+import type { RuntimeAlert, SensorSource } from '../src/alerts/types.ts'
+import type { Correlator } from '../src/correlator/correlator.ts'
+import type { AlertObserver } from '../src/observe/alerts.ts'
+import type { AlertHandler } from '../src/server/alertsApp.ts'
+import { errorReply, jsonReply } from '../src/server/reply.ts'
+
+/** Refused items that are named in an answer; the rest is only counted. */
+const NAMED_REFUSALS = 10
+
+/** Creates the endpoint. `sources` is the explicit list of sensors. */
+export function createAlerts(options: {
+  readonly sources: readonly SensorSource[]
+  readonly correlator: Pick<Correlator, 'handle'>
+  readonly observer: AlertObserver
+}): AlertHandler {
+  const { correlator, observer } = options
+  const sources = new Map(options.sources.map((source) => [source.name, source]))
+
+  return async (name, body) => {
+    const source = sources.get(name)
+    if (source === undefined) return errorReply(404, 'unknown source')
+    const split = splitBody(body)
+    const findings: RuntimeAlert[] = []
+    const refused: { index: number; code: string; message: string }[] = []
+    let telemetry = 0
+    split.items.forEach((entry, index) => {
+      const decoded = 'refused' in entry ? { kind: 'refused' as const, ...entry.refused } : source.decode(entry.item)
+      if (decoded.kind === 'finding') findings.push(decoded.alert)
+      else if (decoded.kind === 'telemetry') telemetry++
+      else refused.push({ index, code: decoded.code, message: decoded.message })
+    })
+    observer.alertsDecoded({
+      source: name,
+      findings: findings.length,
+      telemetry,
+      refused,
+      replacedBytes: split.replacedBytes,
+    })
+
+    let outcomes
+    try {
+      outcomes = await correlator.handle(findings)
+    } catch (error) {
+      // Not acknowledged: nothing that the sender was told is lost.
+      observer.storeFailed(error)
+      return {
+        ...errorReply(503, 'the ledger could not be written; send the alert again'),
+        headers: { 'Retry-After': '1' },
+      }
+    }
+    for (const { alert, decision, verdict, reason } of outcomes)
+      observer.alertDecided(decision, { rule: alert.rule, verdict, reason })
+
+    const answer = {
+      accepted: findings.length + telemetry,
+      refused: refused.slice(0, NAMED_REFUSALS),
+      decisions: outcomes
+        .slice(0, NAMED_REFUSALS)
+        .map(({ alert, decision, verdict, phase, reason }) => ({ rule: alert.rule, decision, verdict, phase, reason })),
+    }
+    // A batch with some bad items is accepted: kube-apiserver sends a whole batch again after any error.
+    return jsonReply(findings.length + telemetry === 0 && refused.length > 0 ? 400 : 200, answer)
+  }
+}

@@ -1,0 +1,146 @@
+/** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
+import type { AdmissionRequest, AdmissionResponse, Labels } from '../src/kube/types.ts'
+import { readAdmissionReview, reviewAnswer } from '../src/kube/review.ts'
+import type { AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
+import { isOptedIn } from '../src/policy/namespace.ts'
+import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
+import { errorReply, jsonReply } from '../src/server/reply.ts'
+import type { Reply } from '../src/server/reply.ts'
+
+/** Labels of namespaces: from memory first, from the API server when memory does not fit the request. */
+export interface NamespaceSource {
+  cached(name: string): Labels | undefined
+  /** Undefined: there is no such namespace. Rejects when the API server cannot be asked. */
+  live(name: string): Promise<Labels | undefined>
+}
+
+export interface AdmissionContext {
+  readonly namespaces: NamespaceSource
+  readonly resolvePolicy: (labels: Labels) => NamespacePolicy
+  readonly findFlagged: FindFlagged
+  readonly observer: AdmissionObserver
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+/** What an endpoint decides about one request. */
+export interface Decision {
+  readonly response: Omit<AdmissionResponse, 'uid'>
+  readonly outcome: AdmissionOutcome
+  readonly reasons: readonly string[]
+}
+
+/** Pure: decides one request whose namespace asks for `policy`. */
+export type Decide = (request: AdmissionRequest, policy: NamespacePolicy, context: AdmissionContext) => Decision
+
+/** Kept back of the API server's timeout, so that our denial arrives before it gives up. */
+const DEADLINE_MARGIN = 0.1
+
+class DeadlineError extends Error {}
+
+/** An answer that lets nothing through because Drawbridge itself could not decide. */
+function failClosed(message: string, code: number): Decision {
+  return {
+    response: { allowed: false, status: { code, reason: 'InternalError', message: `drawbridge: ${message}` } },
+    outcome: 'failed',
+    reasons: ['error'],
+  }
+}
+
+const notConcerned: Decision = { response: { allowed: true }, outcome: 'allowed', reasons: [] }
+
+/**
+ * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels do not ask for anything although the API server
+ * sent the request here, is read live once; when that fails the caller denies.
+ */
+async function policyOf(namespace: string, context: AdmissionContext): Promise<NamespacePolicy | undefined> {
+  const cached = context.namespaces.cached(namespace)
+  if (cached !== undefined) {
+    const policy = context.resolvePolicy(cached)
+    if (isOptedIn(policy)) return policy
+  }
+  const labels = await context.namespaces.live(namespace)
+  if (labels === undefined) throw new Error(`there is no namespace "${namespace}"`)
+  return context.resolvePolicy(labels)
+}
+
+async function decideInTime(
+  request: AdmissionRequest,
+  decide: Decide,
+  timeoutMilliseconds: number,
+  context: AdmissionContext,
+): Promise<Decision> {
+  const { namespace } = request
+  if (namespace === undefined || namespace === '') return notConcerned
+  // The usual case answers from memory, without a timer and without a turn of the event loop.
+  const cached = context.namespaces.cached(namespace)
+  if (cached !== undefined) {
+    const policy = context.resolvePolicy(cached)
+    if (isOptedIn(policy)) return decide(request, policy, context)
+  }
+  let timer: NodeJS.Timeout | undefined
+  try {
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
+    })
+    const policy = await Promise.race([policyOf(namespace, context), deadline])
+    return policy === undefined || !isOptedIn(policy) ? notConcerned : decide(request, policy, context)
+  } catch (error) {
+    context.observer.namespaceLookupFailed(namespace, error)
+    return failClosed(
+      error instanceof DeadlineError
+        ? `the labels of namespace "${namespace}" could not be read in time; try again`
+        : `the labels of namespace "${namespace}" could not be read: ${error instanceof Error ? error.message : String(error)}`,
+      error instanceof DeadlineError ? 504 : 500,
+    )
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Decodes a review, decides it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
+export async function answerReview(
+  webhook: 'mutate' | 'validate',
+  body: Buffer,
+  timeoutMilliseconds: number,
+  decide: Decide,
+  context: AdmissionContext,
+): Promise<Reply> {
+  const started = context.now()
+  let json: unknown
+  try {
+    json = JSON.parse(body.toString('utf8'))
+  } catch {
+    const reason =
+      body.length === 0
+        ? 'the body is empty; wanted an AdmissionReview as JSON'
+        : 'the body is not JSON; wanted an AdmissionReview'
+    context.observer.reviewRefused(webhook, reason)
+    return errorReply(400, reason)
+  }
+  const review = readAdmissionReview(json)
+  if ('error' in review) {
+    context.observer.reviewRefused(webhook, review.error)
+    return errorReply(400, review.error)
+  }
+  const { request } = review
+  let decision: Decision
+  try {
+    decision = await decideInTime(request, decide, timeoutMilliseconds, context)
+  } catch (error) {
+    // A bug of ours must not let a pod through, and must not take the answer away from the API server.
+    context.observer.httpError('webhook', 500, error instanceof Error ? error : new Error(String(error)))
+    decision = failClosed('internal error while judging this request; see the log of Drawbridge', 500)
+  }
+  context.observer.reviewAnswered({
+    webhook,
+    outcome: decision.outcome,
+    seconds: (context.now() - started) / 1000,
+    namespace: request.namespace,
+    kind: request.kind.kind,
+    name: request.name,
+    reasons: decision.reasons,
+    dryRun: request.dryRun === true,
+  })
+  return jsonReply(200, reviewAnswer({ uid: request.uid, ...decision.response }))
+}
