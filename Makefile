@@ -26,7 +26,7 @@ run: build ## install, build and start Drawbridge standalone (Ctrl-C stops it)
 	@exec node bin/drawbridge.js serve --standalone --data $(or $(DATA),data) $(if $(PORT),--port $(PORT)) $(if $(ALERTS_PORT),--alerts-port $(ALERTS_PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
 
 demo: build ## play the story of the README against the running server
-	@node bin/drawbridge.js demo --data $(or $(DATA),data)
+	@node scripts/demo.js $(or $(DATA),data)
 
 test: node_modules/.installed ## all checks and tests; what CI runs
 	@node scripts/test.js

@@ -1,6 +1,6 @@
 /** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
 import type { AdmissionRequest, AdmissionResponse, Labels } from '../src/kube/types.ts'
-import { readAdmissionReview, reviewAnswer } from '../src/kube/review.ts'
+import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import type { AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
@@ -25,7 +25,7 @@ export interface AdmissionContext {
 
 /** What an endpoint decides about one request. */
 export interface Decision {
-  readonly response: Omit<AdmissionResponse, 'uid'>
+  readonly response: AdmissionResponse
   readonly outcome: AdmissionOutcome
   readonly reasons: readonly string[]
 }
@@ -39,28 +39,26 @@ const DEADLINE_MARGIN = 0.1
 class DeadlineError extends Error {}
 
 /** An answer that lets nothing through because Drawbridge itself could not decide. */
-function failClosed(message: string, code: number): Decision {
+function failClosed(uid: string, message: string, code: number): Decision {
   return {
-    response: { allowed: false, status: { code, reason: 'InternalError', message: `drawbridge: ${message}` } },
+    response: decisionResponse(uid, { allowed: false, code, message: `drawbridge: ${message}` }),
     outcome: 'failed',
     reasons: ['error'],
   }
 }
 
-const notConcerned: Decision = { response: { allowed: true }, outcome: 'allowed', reasons: [] }
+/** The answer to a request that asks nothing of us. */
+export function allowUnchanged(uid: string): Decision {
+  return { response: { uid, allowed: true }, outcome: 'allowed', reasons: [] }
+}
 
 /**
- * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels do not ask for anything although the API server
+ * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels ask for nothing although the API server
  * sent the request here, is read live once; when that fails the caller denies.
  */
-async function policyOf(namespace: string, context: AdmissionContext): Promise<NamespacePolicy | undefined> {
-  const cached = context.namespaces.cached(namespace)
-  if (cached !== undefined) {
-    const policy = context.resolvePolicy(cached)
-    if (isOptedIn(policy)) return policy
-  }
+async function livePolicy(namespace: string, context: AdmissionContext): Promise<NamespacePolicy> {
   const labels = await context.namespaces.live(namespace)
-  if (labels === undefined) throw new Error(`there is no namespace "${namespace}"`)
+  if (labels === undefined) throw new Error('there is no such namespace')
   return context.resolvePolicy(labels)
 }
 
@@ -70,8 +68,8 @@ async function decideInTime(
   timeoutMilliseconds: number,
   context: AdmissionContext,
 ): Promise<Decision> {
-  const { namespace } = request
-  if (namespace === undefined || namespace === '') return notConcerned
+  const { uid, namespace } = request
+  if (namespace === undefined) return allowUnchanged(uid)
   // The usual case answers from memory, without a timer and without a turn of the event loop.
   const cached = context.namespaces.cached(namespace)
   if (cached !== undefined) {
@@ -83,11 +81,12 @@ async function decideInTime(
     const deadline = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
     })
-    const policy = await Promise.race([policyOf(namespace, context), deadline])
-    return policy === undefined || !isOptedIn(policy) ? notConcerned : decide(request, policy, context)
+    const policy = await Promise.race([livePolicy(namespace, context), deadline])
+    return isOptedIn(policy) ? decide(request, policy, context) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)
     return failClosed(
+      uid,
       error instanceof DeadlineError
         ? `the labels of namespace "${namespace}" could not be read in time; try again`
         : `the labels of namespace "${namespace}" could not be read: ${error instanceof Error ? error.message : String(error)}`,
@@ -99,7 +98,7 @@ async function decideInTime(
 }
 
 /** Decodes a review, decides it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
-export async function answerReview(
+export async function handleReview(
   webhook: 'mutate' | 'validate',
   body: Buffer,
   timeoutMilliseconds: number,
@@ -119,9 +118,11 @@ export async function answerReview(
     return errorReply(400, reason)
   }
   const review = readAdmissionReview(json)
-  if ('error' in review) {
+  if (review.error !== undefined) {
     context.observer.reviewRefused(webhook, review.error)
-    return errorReply(400, review.error)
+    if (review.uid === undefined) return errorReply(400, review.error)
+    const denial = decisionResponse(review.uid, { allowed: false, code: 400, message: `drawbridge: ${review.error}` })
+    return jsonReply(200, answerReview(denial))
   }
   const { request } = review
   let decision: Decision
@@ -130,7 +131,7 @@ export async function answerReview(
   } catch (error) {
     // A bug of ours must not let a pod through, and must not take the answer away from the API server.
     context.observer.httpError('webhook', 500, error instanceof Error ? error : new Error(String(error)))
-    decision = failClosed('internal error while judging this request; see the log of Drawbridge', 500)
+    decision = failClosed(request.uid, 'internal error while judging this request; see the log of Drawbridge', 500)
   }
   context.observer.reviewAnswered({
     webhook,
@@ -142,5 +143,5 @@ export async function answerReview(
     reasons: decision.reasons,
     dryRun: request.dryRun === true,
   })
-  return jsonReply(200, reviewAnswer({ uid: request.uid, ...decision.response }))
+  return jsonReply(200, answerReview(decision.response))
 }

@@ -1,0 +1,74 @@
+/** Talks to the admin listener of a running server. */
+import { readFile } from 'node:fs/promises'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { UnusableError } from './io.ts'
+
+/** Where the server is and how to be let in. */
+export interface AdminConnection {
+  readonly admin: string
+  /** PEM of the CA. */
+  readonly authority: string
+  readonly token: string
+}
+
+const TIMEOUT_MILLISECONDS = 10_000
+
+/** Reads the connection of a server on this machine from `DATA/server.json`. Throws UnusableError with what to do. */
+export async function connectionFrom(data: string): Promise<AdminConnection> {
+  const path = join(data, 'server.json')
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new UnusableError(
+        `${path}: no server is running with this data folder; start one with "make run", or name its folder with --data`,
+      )
+    }
+    throw new UnusableError(`${path}: cannot be read: ${(error as Error).message}`)
+  }
+  const { admin, ca, adminToken } = JSON.parse(text) as { admin: string; ca: string; adminToken: string }
+  return { admin, authority: await readFile(ca, 'utf8'), token: adminToken }
+}
+
+/** One request to the admin API; resolves to status and parsed JSON. Throws UnusableError when there is no answer. */
+export async function callAdmin(
+  connection: AdminConnection,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<{ readonly status: number; readonly body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const unusable = (why: string): void => reject(new UnusableError(`${connection.admin}: ${why}`))
+    const call = request(
+      new URL(path, connection.admin),
+      {
+        method,
+        ca: connection.authority,
+        timeout: TIMEOUT_MILLISECONDS,
+        headers: {
+          Authorization: `Bearer ${connection.token}`,
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () => {
+          try {
+            resolve({
+              status: response.statusCode ?? 0,
+              body: JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown,
+            })
+          } catch {
+            unusable(`answered ${response.statusCode} without JSON`)
+          }
+        })
+      },
+    )
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MILLISECONDS / 1000} s`)))
+    call.on('error', (error) => unusable(error.message || 'no connection; is the server running?'))
+    call.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}

@@ -1,0 +1,144 @@
+/** `drawbridge check`: what the webhook would do to objects in files, by the same engine and in the same words, without a cluster. */
+import jsonPatch from 'fast-json-patch'
+import { findPodTemplate } from '../kube/podTemplate.ts'
+import { checkPodShape } from '../kube/podShape.ts'
+import { LABEL } from '../kube/names.ts'
+import type { Labels, Pod } from '../kube/types.ts'
+import { mutatePod } from '../mutation/index.ts'
+import { judge } from '../policy/judge.ts'
+import { resolveNamespace } from '../policy/namespace.ts'
+import { EXIT, UnusableError } from './io.ts'
+import type { CliIo } from './io.ts'
+import { namespaceLabels } from './namespaces.ts'
+import { readObjects } from './objects.ts'
+import type { FoundObject } from './objects.ts'
+
+export interface CheckOptions {
+  readonly files: readonly string[]
+  /** For objects that name no namespace. */
+  readonly namespace: string
+  /** `key=value`, for namespaces that the input does not describe. */
+  readonly namespaceLabels: readonly string[]
+  readonly profile?: string | undefined
+  readonly output: 'text' | 'json'
+}
+
+/** What would happen to one object. */
+export interface CheckedObject {
+  readonly file: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly result: 'allowed' | 'denied' | 'not-concerned'
+  /** JSON Patch that the mutating webhook would answer. */
+  readonly patch: readonly unknown[]
+  readonly message?: string | undefined
+  readonly warnings: readonly string[]
+  readonly checks: readonly string[]
+}
+
+function labelsFrom(pairs: readonly string[]): Labels {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf('=')
+      if (equals < 1) throw new UnusableError(`--namespace-label ${pair}: wanted key=value`)
+      return [pair.slice(0, equals), pair.slice(equals + 1)]
+    }),
+  )
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/**
+ * Judges one object as the pod (or the pods of the workload) that it would become.
+ * A workload itself is only warned about in a cluster; its pods are what is denied, so that is what is said here.
+ */
+function checkObject({ file, object }: FoundObject, namespace: string, labels: Labels): CheckedObject {
+  const slash = object.apiVersion.lastIndexOf('/')
+  const kind = {
+    group: slash < 0 ? '' : object.apiVersion.slice(0, slash),
+    version: object.apiVersion.slice(slash + 1),
+    kind: object.kind,
+  }
+  const metadata = object['metadata'] as { name?: unknown; generateName?: unknown } | null | undefined
+  const name = text(metadata?.name) || text(metadata?.generateName) || '(no name)'
+  const about = { file, kind: object.kind, namespace, name }
+  const found = findPodTemplate(kind, object)
+  if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
+
+  const policy = resolveNamespace(labels)
+  const problem = checkPodShape(found.metadata, found.spec, found.path)
+  if (problem !== undefined) {
+    return {
+      ...about,
+      result: 'denied',
+      patch: [],
+      message: `drawbridge: not a pod: ${problem}`,
+      warnings: [],
+      checks: ['malformed'],
+    }
+  }
+  const pod = { metadata: found.metadata, spec: found.spec } as Pod
+  const patch = mutatePod(pod, policy)
+  const mutated = jsonPatch.applyPatch(structuredClone(pod), structuredClone(patch) as never).newDocument
+  const judgement = judge({
+    policy,
+    request: {
+      uid: 'check',
+      operation: 'CREATE',
+      kind: { group: '', version: 'v1', kind: 'Pod' },
+      resource: { group: '', version: 'v1', resource: 'pods' },
+      namespace,
+      name,
+      object: mutated,
+    },
+  })
+  return {
+    ...about,
+    result: judgement.allowed ? 'allowed' : 'denied',
+    patch,
+    message: judgement.allowed ? undefined : judgement.message,
+    warnings: judgement.warnings,
+    checks: [...new Set(judgement.violations.map((violation) => violation.check))],
+  }
+}
+
+function asText(objects: readonly CheckedObject[]): string {
+  const lines = objects.flatMap((one) => {
+    if (one.result === 'not-concerned') return []
+    const whose = one.kind === 'Pod' ? '' : ' (its pods)'
+    const patch = one.patch.map((operation) => {
+      const { path, value } = operation as { path: string; value: unknown }
+      return `  would be mutated: ${path} = ${JSON.stringify(value)}\n`
+    })
+    const message = one.message === undefined ? [] : [`  ${one.message.replaceAll('\n', '\n  ')}\n`]
+    const warnings = one.warnings.map((warning) => `  warning: ${warning}\n`)
+    return [
+      `${one.result.padEnd(7)}  ${one.kind} ${one.namespace}/${one.name}${whose}  ${one.file}\n`,
+      ...patch,
+      ...message,
+      ...warnings,
+    ]
+  })
+  const count = (result: CheckedObject['result']): number => objects.filter((one) => one.result === result).length
+  return `${lines.join('')}${count('allowed')} allowed, ${count('denied')} denied, ${count('not-concerned')} without pods\n`
+}
+
+/** Runs the command. Returns the exit code: 0 all allowed, 1 something would be denied. Throws UnusableError for 2. */
+export async function check(options: CheckOptions, io: CliIo): Promise<number> {
+  const objects = await readObjects(options.files, io)
+  if (objects.length === 0) throw new UnusableError(`${options.files.join(', ')}: no Kubernetes objects found`)
+  const described = namespaceLabels(objects)
+  const given = labelsFrom(options.namespaceLabels)
+  const fallback: Labels =
+    options.profile !== undefined || given[LABEL.enforce] === undefined
+      ? { ...given, [LABEL.enforce]: options.profile ?? 'standard' }
+      : given
+  const results = objects.map((one) => {
+    const metadata = one.object['metadata'] as { namespace?: unknown } | null | undefined
+    const namespace = text(metadata?.namespace) || options.namespace
+    return checkObject(one, namespace, described.get(namespace) ?? fallback)
+  })
+  io.out(options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results))
+  return results.some((one) => one.result === 'denied') ? EXIT.no : EXIT.ok
+}

@@ -1,0 +1,43 @@
+/** What every command gets from the composition root, so that commands can be tested without a process. */
+export interface CliIo {
+  out(text: string): void
+  err(text: string): void
+  /** Standard input, whole. */
+  readStdin(): Promise<Buffer>
+  /** Name of the person at the keyboard, for the record of a decision. */
+  readonly user: string
+  /** Milliseconds since the epoch. */
+  now(): number
+}
+
+/** Exit codes of every command: 0 fine, 1 the answer is no (denied, not found), 2 the input or the usage cannot be used. */
+export const EXIT = { ok: 0, no: 1, unusable: 2 } as const
+
+/** Input or usage that cannot be used: printed as one line, exit code 2. */
+export class UnusableError extends Error {
+  override readonly name = 'UnusableError'
+}
+
+/**
+ * Lays rows out in columns, two spaces apart, as kubectl does. The last column is not padded.
+ * Control characters in cells are removed: a name in a hostile file must not move the cursor.
+ */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  // oxlint-disable-next-line no-control-regex
+  const clean = (cell: string): string =>
+    cell.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?')
+  const all = [header, ...rows.map((row) => row.map(clean))]
+  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  ')
+  return all.map((row) => `${line(row).trimEnd()}\n`).join('')
+}
+
+/** An age as people read it: `45s`, `12m`, `3h`, `5d`. */
+export function age(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000))
+  if (seconds < 120) return `${seconds}s`
+  if (seconds < 7200) return `${Math.floor(seconds / 60)}m`
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)}h`
+  return `${Math.floor(seconds / 86_400)}d`
+}

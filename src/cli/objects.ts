@@ -1,0 +1,71 @@
+/** Kubernetes objects from files, folders and standard input: YAML of any number of documents, JSON, and lists. */
+import { loadAll, YAMLException } from 'js-yaml'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UnusableError } from './io.ts'
+import type { CliIo } from './io.ts'
+
+/** One object and where it came from. */
+export interface FoundObject {
+  readonly file: string
+  readonly object: Readonly<Record<string, unknown>> & { readonly kind: string; readonly apiVersion: string }
+}
+
+const EXTENSIONS = ['.yaml', '.yml', '.json']
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Expands `kind: List` and the typed lists of `kubectl get -o yaml`; documents without content are skipped. */
+function expand(document: unknown, file: string, position: number): FoundObject[] {
+  if (document === null || document === undefined) return []
+  const where = `${file}: document ${position}`
+  if (!isObject(document)) throw new UnusableError(`${where}: not a Kubernetes object`)
+  const { kind, apiVersion, items } = document
+  if (typeof kind !== 'string' || typeof apiVersion !== 'string')
+    throw new UnusableError(`${where}: kind or apiVersion is missing`)
+  if (kind.endsWith('List') && Array.isArray(items)) return items.flatMap((item) => expand(item, file, position))
+  return [{ file, object: document as FoundObject['object'] }]
+}
+
+/** Reads the objects of one text. Throws UnusableError with one clear line. */
+export function parseObjects(text: string, file: string): FoundObject[] {
+  let documents: unknown[]
+  try {
+    documents = loadAll(text)
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error
+    const line = error.mark === undefined ? '' : `:${error.mark.line + 1}`
+    throw new UnusableError(`${file}${line}: not YAML: ${error.reason}`)
+  }
+  return documents.flatMap((document, index) => expand(document, file, index + 1))
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  let isFolder: boolean
+  try {
+    isFolder = (await stat(path)).isDirectory()
+  } catch (error) {
+    throw new UnusableError(
+      `${path}: cannot be read: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file or folder' : (error as Error).message}`,
+    )
+  }
+  if (!isFolder) return [path]
+  const names = await readdir(path, { recursive: true })
+  const files = names.filter((name) => EXTENSIONS.some((extension) => name.endsWith(extension))).sort()
+  if (files.length === 0) throw new UnusableError(`${path}: no ${EXTENSIONS.join(', ')} files in this folder`)
+  return files.map((name) => join(path, name))
+}
+
+/** Reads files, folders (recursively) and `-` for standard input. Throws UnusableError with one clear line. */
+export async function readObjects(paths: readonly string[], io: Pick<CliIo, 'readStdin'>): Promise<FoundObject[]> {
+  const found: FoundObject[] = []
+  for (const path of paths) {
+    if (path === '-') {
+      found.push(...parseObjects((await io.readStdin()).toString('utf8'), 'standard input'))
+      continue
+    }
+    for (const file of await filesOf(path)) found.push(...parseObjects(await readFile(file, 'utf8'), file))
+  }
+  return found
+}

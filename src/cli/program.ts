@@ -1,0 +1,248 @@
+/** The command line: names, options, help with examples. Does no work of its own. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { hostname } from 'node:os'
+import { check } from './check.ts'
+import { EXIT, UnusableError } from './io.ts'
+import type { CliIo } from './io.ts'
+import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
+import type { VerdictAccess } from './verdicts.ts'
+import { replayFile } from './replay.ts'
+
+/** What only the composition root can do. */
+export interface CliActions {
+  /** Runs until it is told to stop; resolves to the exit code. */
+  serve(options: {
+    readonly standalone: boolean
+    readonly kubeconfig?: string | undefined
+    readonly configFile?: string | undefined
+    readonly data: string
+    readonly host?: string | undefined
+    readonly port?: number | undefined
+    readonly alertsPort?: number | undefined
+    readonly adminPort?: number | undefined
+  }): Promise<number>
+  openVerdicts(options: {
+    readonly data: string
+    readonly kubeconfig?: string | undefined
+  }): Promise<VerdictAccess & { close(): Promise<void> }>
+  /** Multi-document YAML of the CRDs and the webhook configurations. */
+  manifests(options: {
+    readonly url: string
+    readonly ca: string
+    readonly namespace: string
+    readonly scope: 'opted-in' | 'cluster'
+  }): Promise<string>
+}
+
+function portNumber(text: string): number {
+  const value = Number(text)
+  if (!/^\d{1,5}$/.test(text) || value > 65535)
+    throw new InvalidArgumentError('wanted a port from 0 to 65535 (0 = any free one)')
+  return value
+}
+
+const collect = (value: string, previous: readonly string[] | undefined): readonly string[] => [
+  ...(previous ?? []),
+  value,
+]
+
+const dataOption = (): Option =>
+  new Option('--data <dir>', 'data folder: ledger, certificates, tokens, server.json').default('data')
+const outputOption = (kinds: readonly string[]): Option =>
+  new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
+
+/** Builds the commands. Each sets the exit code through `done`. */
+function build(io: CliIo, actions: CliActions, version: string, done: (code: number) => void): Command {
+  const program = new Command('drawbridge')
+    .description(
+      'Kubernetes admission webhook with a runtime correlator: hardens and checks pods as they are created,\nand denies redeploys of images that runtime sensors flagged.',
+    )
+    .version(version)
+    .showHelpAfterError('(drawbridge <command> --help shows the options and examples)')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
+
+  program
+    .command('serve')
+    .description('run the server until SIGTERM or SIGINT')
+    .option('--standalone', 'without a cluster: SQLite ledger, namespaces from files', false)
+    .option('--kubeconfig <file>', 'the cluster to work with; inside a cluster neither option is needed')
+    .option('--config <file>', 'configuration (default: ./drawbridge.yaml where there is one)')
+    .addOption(dataOption())
+    .option('--host <address>', 'address for all listeners (default: as configured, 127.0.0.1)')
+    .option('--port <n>', 'webhook listener, 0 = any free port (default: 8443)', portNumber)
+    .option('--alerts-port <n>', 'alert listener (default: 8444; any free port when --port is given)', portNumber)
+    .option('--admin-port <n>', 'admin listener (default: 8445)', portNumber)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  drawbridge serve --standalone\n  drawbridge serve --standalone --data /var/lib/drawbridge --port 0 --admin-port 0\n  drawbridge serve --kubeconfig ~/.kube/config --host 0.0.0.0\n',
+    )
+    .action(
+      async (options: {
+        standalone: boolean
+        kubeconfig?: string
+        config?: string
+        data: string
+        host?: string
+        port?: number
+        alertsPort?: number
+        adminPort?: number
+      }) => {
+        if (options.standalone && options.kubeconfig !== undefined)
+          throw new UnusableError('--standalone and --kubeconfig exclude each other')
+        done(await actions.serve({ ...options, configFile: options.config }))
+      },
+    )
+
+  program
+    .command('check')
+    .description('what would be mutated and denied in files, offline; exit code 0 allowed, 1 denied, 2 unusable input')
+    .requiredOption('-f, --file <path>', 'file, folder or - for standard input; can be repeated', collect)
+    .option('-n, --namespace <name>', 'for objects that name no namespace', 'default')
+    .option(
+      '--namespace-label <key=value>',
+      'label of namespaces that the input does not describe; can be repeated',
+      collect,
+    )
+    .option('--profile <name>', 'short for --namespace-label drawbridge.dev/enforce=NAME (default: standard)')
+    .addOption(outputOption(['text', 'json']))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  helm template my-chart | drawbridge check -f - -o json\n',
+    )
+    .action(
+      async (options: {
+        file: readonly string[]
+        namespace: string
+        namespaceLabel?: readonly string[]
+        profile?: string
+        output: 'text' | 'json'
+      }) => {
+        const { file, namespace, namespaceLabel, profile, output } = options
+        done(await check({ files: file, namespace, namespaceLabels: namespaceLabel ?? [], profile, output }, io))
+      },
+    )
+
+  program
+    .command('replay')
+    .description('what verdicts a file of alerts leads to, as if they arrived now; nothing is stored')
+    .argument('<file>', 'alerts, one JSON object a line (also an array or one object); - for standard input')
+    .option('--source <name>', 'the sensor that wrote them', 'falco')
+    .option('--config <file>', 'thresholds and rule overrides')
+    .addOption(outputOption(['table', 'json']))
+    .addHelpText(
+      'after',
+      "\nExamples:\n  drawbridge replay falco-events.jsonl\n  kubectl logs -n falco ds/falco | grep '^{' | drawbridge replay - -o json\n",
+    )
+    .action(async (file: string, options: { source: string; config?: string; output: 'table' | 'json' }) => {
+      done(await replayFile(file, { ...options, configFile: options.config }, io))
+    })
+
+  const verdicts = program.command('verdicts').description('flagged images: list, show, release')
+  const withAccess = async (
+    options: { data: string; kubeconfig?: string },
+    use: (access: VerdictAccess) => Promise<number>,
+  ): Promise<void> => {
+    const access = await actions.openVerdicts(options)
+    try {
+      done(await use(access))
+    } finally {
+      await access.close()
+    }
+  }
+  const kubeconfigOption = (): Option =>
+    new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
+  verdicts
+    .command('list')
+    .description('all verdicts, one a line')
+    .addOption(dataOption())
+    .addOption(kubeconfigOption())
+    .addOption(outputOption(['table', 'json']))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  drawbridge verdicts list\n  drawbridge verdicts list --kubeconfig ~/.kube/config -o json\n',
+    )
+    .action(async (options: { data: string; kubeconfig?: string; output: 'table' | 'json' }) =>
+      withAccess(options, (access) => listVerdicts(options, access, io)),
+    )
+  verdicts
+    .command('show')
+    .description('one verdict with its evidence')
+    .argument('<name>', 'name, or the beginning of one')
+    .addOption(dataOption())
+    .addOption(kubeconfigOption())
+    .addOption(outputOption(['text', 'json']))
+    .addHelpText('after', '\nExample:\n  drawbridge verdicts show sha256-3dc045bd\n')
+    .action(async (name: string, options: { data: string; kubeconfig?: string; output: 'text' | 'json' }) =>
+      withAccess(options, (access) => showVerdict(name, options, access, io)),
+    )
+  verdicts
+    .command('release')
+    .description('let an image be deployed again; only later evidence brings the verdict back')
+    .argument('<name>', 'name, or the beginning of one')
+    .requiredOption('--reason <text>', 'why; kept with the verdict')
+    .addOption(
+      new Option('--as <kind>', 'what the finding was')
+        .choices(['false-positive', 'accepted', 'fixed'])
+        .default('fixed'),
+    )
+    .addOption(dataOption())
+    .addOption(kubeconfigOption())
+    .addHelpText(
+      'after',
+      '\nExample:\n  drawbridge verdicts release sha256-3dc045bd --as false-positive --reason "the build tool unpacks itself"\n',
+    )
+    .action(
+      async (
+        name: string,
+        options: { data: string; kubeconfig?: string; reason: string; as: 'false-positive' | 'accepted' | 'fixed' },
+      ) => withAccess(options, (access) => releaseVerdict(name, options, access, io)),
+    )
+
+  program
+    .command('manifests')
+    .description('print the CRDs and webhook configurations, filled in')
+    .requiredOption(
+      '--url <url>',
+      'where the API server reaches the webhook listener, for example https://10.0.0.5:8443',
+    )
+    .requiredOption('--ca <file>', 'PEM of the CA that signed its certificate')
+    .option('--namespace <name>', 'namespace that Drawbridge itself runs in; never sent to it', 'drawbridge')
+    .addOption(
+      new Option('--quarantine-scope <scope>', 'where verdicts deny')
+        .choices(['opted-in', 'cluster'])
+        .default('opted-in'),
+    )
+    .addHelpText(
+      'after',
+      `\nExample:\n  drawbridge manifests --url https://${hostname()}:8443 --ca data/tls/ca.crt | kubectl apply -f -\n`,
+    )
+    .action(
+      async (options: { url: string; ca: string; namespace: string; quarantineScope: 'opted-in' | 'cluster' }) => {
+        io.out(await actions.manifests({ ...options, scope: options.quarantineScope }))
+        done(EXIT.ok)
+      },
+    )
+  return program
+}
+
+/** Runs one command line (without the program's own name). Resolves to the exit code; never throws. */
+export async function runCli(
+  argv: readonly string[],
+  io: CliIo,
+  actions: CliActions,
+  version: string,
+): Promise<number> {
+  let code: number = EXIT.ok
+  try {
+    const program = build(io, actions, version, (result) => (code = result))
+    await program.parseAsync([...argv], { from: 'user' })
+    return code
+  } catch (error) {
+    // Commander has already printed what was wrong; help and version are not errors.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.unusable
+    const { name, message } = error instanceof Error ? error : new Error(String(error))
+    for (const line of message.split('\n')) io.err(`drawbridge: ${line}\n`)
+    return name === 'UnusableError' || name === 'ConfigError' ? EXIT.unusable : EXIT.no
+  }
+}

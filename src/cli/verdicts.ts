@@ -1,0 +1,131 @@
+/** `drawbridge verdicts list|show|release`: what is flagged, why, and the way back. */
+import type { ImageVerdict } from '../verdicts/types.ts'
+import { currentScore } from '../verdicts/score.ts'
+import { age, EXIT, table } from './io.ts'
+import type { CliIo } from './io.ts'
+
+/** Where verdicts live: the admin API of a server, or the Kubernetes API. Commands do not know which. */
+export interface VerdictAccess {
+  list(): Promise<readonly ImageVerdict[]>
+  get(name: string): Promise<ImageVerdict | undefined>
+  /** Undefined: there is no such verdict. */
+  release(
+    name: string,
+    decision: { readonly by: string; readonly reason: string; readonly as: 'false-positive' | 'accepted' | 'fixed' },
+  ): Promise<ImageVerdict | undefined>
+}
+
+const imageOf = (verdict: ImageVerdict): string => verdict.references[0] ?? verdict.digests[0] ?? '(unknown)'
+
+const time = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
+
+/** `verdicts list`. */
+export async function listVerdicts(
+  options: { readonly output: 'table' | 'json' },
+  access: VerdictAccess,
+  io: CliIo,
+): Promise<number> {
+  const verdicts = await access.list()
+  if (options.output === 'json') {
+    io.out(`${JSON.stringify({ items: verdicts }, undefined, 2)}\n`)
+  } else if (verdicts.length === 0) {
+    io.out('No verdicts: no image has been flagged.\n')
+  } else {
+    const rows = verdicts.map((verdict) => [
+      verdict.name.length > 24 ? `${verdict.name.slice(0, 23)}…` : verdict.name,
+      verdict.phase,
+      currentScore(verdict, io.now()).toFixed(0),
+      imageOf(verdict),
+      age(io.now() - verdict.phaseSince),
+      verdict.reason,
+    ])
+    io.out(table(['NAME', 'PHASE', 'SCORE', 'IMAGE', 'SINCE', 'REASON'], rows))
+  }
+  return EXIT.ok
+}
+
+/** Finds by whole name, or by a beginning that only one verdict has (the list shortens names). */
+async function find(name: string, access: VerdictAccess): Promise<ImageVerdict | string> {
+  const whole = await access.get(name)
+  if (whole !== undefined) return whole
+  const beginning = name.replace(/…$/, '')
+  const matches =
+    beginning.length < 4 ? [] : (await access.list()).filter((verdict) => verdict.name.startsWith(beginning))
+  if (matches.length === 1) return matches[0]!
+  return matches.length === 0
+    ? `no verdict ${name}; "drawbridge verdicts list" shows them`
+    : `${matches.length} verdicts begin with ${name}; give more of the name`
+}
+
+/** `verdicts show NAME`. */
+export async function showVerdict(
+  name: string,
+  options: { readonly output: 'text' | 'json' },
+  access: VerdictAccess,
+  io: CliIo,
+): Promise<number> {
+  const verdict = await find(name, access)
+  if (typeof verdict === 'string') {
+    io.err(`drawbridge: ${verdict}\n`)
+    return EXIT.no
+  }
+  if (options.output === 'json') {
+    io.out(`${JSON.stringify(verdict, undefined, 2)}\n`)
+    return EXIT.ok
+  }
+  const facts: [string, string][] = [
+    ['Name:', verdict.name],
+    ['Phase:', `${verdict.phase} since ${time(verdict.phaseSince)}`],
+    ['Reason:', verdict.reason],
+    ['Score now:', currentScore(verdict, io.now()).toFixed(1)],
+    ['Expires:', time(verdict.expiresAt)],
+    ...verdict.references.map((reference): [string, string] => ['Image:', reference]),
+    ...verdict.digests.map((digest): [string, string] => ['Digest:', digest]),
+    ...(verdict.release === undefined
+      ? []
+      : [
+          [
+            'Released:',
+            `${time(verdict.release.at)} by ${verdict.release.by} as ${verdict.release.as}: ${verdict.release.reason}`,
+          ] as [string, string],
+        ]),
+  ]
+  const width = Math.max(...facts.map(([label]) => label.length))
+  io.out(facts.map(([label, value]) => `${label.padEnd(width)}  ${value}\n`).join(''))
+  const rows = [...verdict.evidence]
+    .sort((a, b) => b.time - a.time)
+    .map((one) => [
+      time(one.time),
+      one.detector,
+      one.rule,
+      one.class,
+      String(one.weight),
+      [one.namespace, one.pod, one.container].filter(Boolean).join('/'),
+      one.target ?? '',
+    ])
+  io.out(`\n${table(['TIME', 'SENSOR', 'RULE', 'CLASS', 'WEIGHT', 'WHERE', 'TARGET'], rows)}`)
+  return EXIT.ok
+}
+
+/** `verdicts release NAME`. */
+export async function releaseVerdict(
+  name: string,
+  decision: { readonly reason: string; readonly as: 'false-positive' | 'accepted' | 'fixed' },
+  access: VerdictAccess,
+  io: CliIo,
+): Promise<number> {
+  const verdict = await find(name, access)
+  if (typeof verdict === 'string') {
+    io.err(`drawbridge: ${verdict}\n`)
+    return EXIT.no
+  }
+  const released = await access.release(verdict.name, { by: io.user, ...decision })
+  if (released === undefined) {
+    io.err(`drawbridge: no verdict ${verdict.name} any more\n`)
+    return EXIT.no
+  }
+  io.out(
+    `released ${released.name} (${imageOf(released)}); it returns only on evidence later than ${time(released.release?.at ?? io.now())}\n`,
+  )
+  return EXIT.ok
+}

@@ -1,0 +1,85 @@
+/**
+ * The program. One of the three composition roots (see ARCHITECTURE.md); the only reader of the environment and caller of process.exit.
+ */
+import { readFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { runCli } from './cli/program.ts'
+import type { CliActions } from './cli/program.ts'
+import type { CliIo } from './cli/io.ts'
+import { callAdmin, connectionFrom } from './cli/adminClient.ts'
+import type { VerdictAccess } from './cli/verdicts.ts'
+import type { ImageVerdict } from './verdicts/types.ts'
+import { startServer } from './serve.ts'
+import { banner } from './cli/banner.ts'
+
+const io: CliIo = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  async readStdin() {
+    const chunks: Buffer[] = []
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
+  },
+  user: process.env['DRAWBRIDGE_USER'] ?? userInfo().username,
+  now: () => Date.now(),
+}
+
+/** Resolves with the first signal that asks to stop; a second one ends the process at once. */
+function stopRequested(): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(1)
+        asked = true
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** Verdicts through the admin API of a server on this machine. */
+async function localVerdicts(data: string): Promise<VerdictAccess> {
+  const connection = await connectionFrom(data)
+  const ask = async (method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> => {
+    const answer = await callAdmin(connection, method, path, body)
+    if (answer.status === 200) return answer.body
+    if (answer.status === 404) return undefined
+    throw new Error((answer.body as { error?: string }).error ?? `status ${answer.status}`)
+  }
+  return {
+    list: async () => ((await ask('GET', '/api/v1/verdicts')) as { items: ImageVerdict[] }).items,
+    get: async (name) => (await ask('GET', `/api/v1/verdicts/${encodeURIComponent(name)}`)) as ImageVerdict | undefined,
+    release: async (name, decision) =>
+      (await ask('POST', `/api/v1/verdicts/${encodeURIComponent(name)}/release`, decision)) as ImageVerdict | undefined,
+  }
+}
+
+const actions: CliActions = {
+  async serve(options) {
+    const stop = stopRequested()
+    // Under an old Node, bin/drawbridge.js is our parent: without it nobody would forward signals to us.
+    if (process.env['DRAWBRIDGE_EXIT_WITH_PARENT'] !== undefined) process.on('disconnect', () => process.exit(1))
+    const server = await startServer(options)
+    io.out(banner(server.file, options))
+    await stop
+    io.out('drawbridge: stopping ...\n')
+    await server.stop()
+    io.out('drawbridge: stopped\n')
+    return 0
+  },
+  async openVerdicts(options) {
+    const access = await localVerdicts(options.data)
+    return { ...access, close: () => Promise.resolve() }
+  },
+  async manifests() {
+    throw new Error('not wired yet')
+  },
+}
+
+async function packageVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+process.exit(await runCli(process.argv.slice(2), io, actions, await packageVersion()))

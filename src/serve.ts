@@ -1,0 +1,292 @@
+/**
+ * Starts and stops a whole server: certificates, the alert thread, three listeners. One of the three composition roots (see ARCHITECTURE.md).
+ */
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { AggregatorRegistry, Registry } from 'prom-client'
+import { expiresAt } from '../certs/authority.ts'
+import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
+import type { ServingCertificates } from '../certs/files.ts'
+import { createMutate } from '../webhooks/mutate.ts'
+import { createValidate } from '../webhooks/validate.ts'
+import type { NamespaceSource } from '../webhooks/context.ts'
+import { startAlertThread } from './alertThreadHost.ts'
+import { readNamespaceLabels } from './cli/namespaces.ts'
+import { ConfigError, parseConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
+import { keepToken, readToken } from './config/secrets.ts'
+import { createAdmissionObserver } from './observe/admission.ts'
+import { createLogger } from './observe/logger.ts'
+import { resolveNamespace } from './policy/namespace.ts'
+import type { NamespacePolicy } from './policy/types.ts'
+import type { Labels } from './kube/types.ts'
+import { adminApp } from './server/adminApp.ts'
+import type { Credential } from './server/credentials.ts'
+import { startListener } from './server/listener.ts'
+import { webhookApp } from './server/webhookApp.ts'
+import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
+
+/** What the command line decides; everything else is in the configuration file. */
+export interface ServeOptions {
+  readonly standalone: boolean
+  readonly kubeconfig?: string | undefined
+  readonly configFile?: string | undefined
+  readonly data: string
+  readonly host?: string | undefined
+  readonly port?: number | undefined
+  readonly alertsPort?: number | undefined
+  readonly adminPort?: number | undefined
+}
+
+/** What scripts and the CLI read from `DATA/server.json` while the server runs. */
+export interface ServerFile {
+  readonly webhook: string
+  readonly alerts: string
+  readonly admin: string
+  /** Absolute path. */
+  readonly ca: string
+  readonly alertToken: string
+  readonly adminToken: string
+  readonly pid: number
+}
+
+export interface RunningServer {
+  readonly file: ServerFile
+  readonly config: Config
+  /** Why it is not ready; empty when it is. */
+  notReady(): readonly string[]
+  /** Answers what is under way, writes what is pending, removes server.json. */
+  stop(): Promise<void>
+}
+
+const DEFAULT_CONFIG_FILE = 'drawbridge.yaml'
+/** How often the serving certificate is looked at; it is renewed months before it ends. */
+const CERTIFICATE_POLL_MILLISECONDS = 60 * 60 * 1000
+
+async function loadConfig(file: string | undefined): Promise<Config> {
+  const path = file ?? DEFAULT_CONFIG_FILE
+  try {
+    return parseConfig(await readFile(path, 'utf8'), path)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && file === undefined) return parseConfig('', path)
+    if (code !== undefined) throw new ConfigError(`${path}: cannot be read: ${message}`)
+    throw error
+  }
+}
+
+/** The addresses that the self-made certificate must cover. */
+function certificateNames(host: string, extra: readonly string[]): string[] {
+  const wildcard = host === '0.0.0.0' || host === '::'
+  return [...new Set(['127.0.0.1', 'localhost', ...(wildcard ? [] : [host]), ...extra])]
+}
+
+async function credentialsOf(config: Config, alertToken: string): Promise<Credential[]> {
+  const configured = await Promise.all(
+    config.alerts.credentials.map(async ({ name, token, tokenFile, sources }) => ({
+      name,
+      token: token ?? (await readToken(tokenFile!)),
+      sources,
+    })),
+  )
+  return [{ name: 'generated', token: alertToken }, ...configured]
+}
+
+/** Namespaces of a standalone server: from files, and the configured labels for every other name. */
+async function standaloneNamespaces(config: Config): Promise<NamespaceSource> {
+  const { namespaces, namespaceLabels } = config.standalone
+  const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
+  const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
+  return { cached: labels, live: (name) => Promise.resolve(labels(name)) }
+}
+
+/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use. */
+function cachedPolicies(resolvePolicy: (labels: Labels) => NamespacePolicy): (labels: Labels) => NamespacePolicy {
+  const known = new WeakMap<Labels, NamespacePolicy>()
+  return (labels) => {
+    let policy = known.get(labels)
+    if (policy === undefined) {
+      policy = resolvePolicy(labels)
+      known.set(labels, policy)
+    }
+    return policy
+  }
+}
+
+/** Beside, then renamed: a reader never sees half of it. */
+async function writeServerFile(path: string, content: ServerFile): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`
+  await writeFile(temporary, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 })
+  await rename(temporary, path)
+}
+
+/**
+ * Starts everything and resolves when alerts and reviews are answered.
+ * Rejects with one clear line when the configuration, a port, the data folder or a certificate cannot be used.
+ */
+export async function startServer(options: ServeOptions): Promise<RunningServer> {
+  const config = await loadConfig(options.configFile)
+  const logger = createLogger({ level: config.log.level, thread: 'admission' })
+  const registry = new Registry()
+  const observer = createAdmissionObserver(logger, registry)
+  const host = options.host ?? config.webhook.address
+  const data = resolve(options.data)
+  await mkdir(data, { recursive: true, mode: 0o700 })
+
+  const names = certificateNames(host, config.tls.names)
+  const readCertificates = (): Promise<ServingCertificates> =>
+    config.tls.directory === undefined
+      ? selfMadeCertificates(join(data, 'tls'), names, Date.now())
+      : mountedCertificates(config.tls.directory)
+  let certificates = await readCertificates()
+  observer.certificateLoaded(expiresAt(certificates.leaf.certificate))
+
+  const alertToken = await keepToken(join(data, 'alert-token'))
+  const adminToken =
+    config.admin.tokenFile === undefined
+      ? await keepToken(join(data, 'admin-token'))
+      : await readToken(config.admin.tokenFile)
+
+  const reasons = new Set<string>(['verdicts are being loaded'])
+  const index = createVerdictIndex()
+  const kubernetes = options.standalone ? undefined : { kubeconfig: options.kubeconfig }
+  const namespaces =
+    kubernetes === undefined
+      ? await standaloneNamespaces(config)
+      : await kubernetesNamespaces(kubernetes.kubeconfig, reasons)
+
+  const webhookPort = options.port ?? config.webhook.port
+  // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
+  const alertsPort = options.alertsPort ?? (options.port === undefined ? config.alerts.port : 0)
+  const alertThread = await startAlertThread({
+    options: {
+      config,
+      dataDirectory: data,
+      kubernetes,
+      host: options.host ?? config.alerts.address,
+      port: alertsPort,
+      certificate: certificates.leaf.certificate,
+      key: certificates.leaf.key,
+      credentials: await credentialsOf(config, alertToken),
+    },
+    applyVerdicts(changes) {
+      for (const change of changes) index.apply(change)
+      observer.verdictsIndexed(index.size())
+    },
+    onEnded(reason) {
+      reasons.add('the alert thread is starting again')
+      observer.alertThreadEnded(reason)
+    },
+    onStarted: () => reasons.delete('the alert thread is starting again'),
+  })
+  reasons.delete('verdicts are being loaded')
+
+  const context = {
+    namespaces,
+    resolvePolicy: cachedPolicies((labels) =>
+      resolveNamespace(labels, { podSecurityLabels: config.podSecurityLabels }),
+    ),
+    findFlagged: findFlagged(index),
+    observer,
+    now: () => performance.now(),
+  }
+  const tls = { certificate: certificates.leaf.certificate, key: certificates.leaf.key }
+  const listeners = []
+  try {
+    listeners.push(
+      await startListener({
+        ...tls,
+        name: 'webhook listener',
+        host,
+        port: webhookPort,
+        handler: webhookApp({
+          mutate: createMutate(context),
+          validate: createValidate(context),
+          onError: (status, error) => observer.httpError('webhook', status, error),
+        }),
+        onConnectionError: (error) => observer.connectionError('webhook', error),
+      }),
+      await startListener({
+        ...tls,
+        name: 'admin listener',
+        host: options.host ?? config.admin.address,
+        port: options.adminPort ?? config.admin.port,
+        handler: adminApp({
+          adminToken,
+          notReady: () => [...reasons],
+          async metrics() {
+            const parts = [await registry.getMetricsAsJSON(), await alertThread.metrics()]
+            const merged = AggregatorRegistry.aggregate(parts as never)
+            return { contentType: merged.contentType, text: await merged.metrics() }
+          },
+          verdicts: alertThread.verdicts,
+          onError: (status, error) => observer.httpError('admin', status, error),
+        }),
+        onConnectionError: (error) => observer.connectionError('admin', error),
+      }),
+    )
+  } catch (error) {
+    await Promise.all([...listeners.map((listener) => listener.drain(0)), alertThread.stop(0)])
+    throw error
+  }
+  const [webhook, admin] = listeners as [(typeof listeners)[0], (typeof listeners)[0]]
+
+  const certificateTimer = setInterval(() => {
+    void readCertificates()
+      .then(async (next) => {
+        if (next.leaf.certificate === certificates.leaf.certificate) return
+        certificates = next
+        for (const listener of listeners) listener.setCertificate(next.leaf.certificate, next.leaf.key)
+        await alertThread.setCertificate(next.leaf.certificate, next.leaf.key)
+        observer.certificateLoaded(expiresAt(next.leaf.certificate))
+      })
+      // The last good pair stays in use.
+      .catch((error: unknown) =>
+        observer.httpError('certificates', 500, error instanceof Error ? error : new Error(String(error))),
+      )
+  }, CERTIFICATE_POLL_MILLISECONDS)
+  certificateTimer.unref()
+
+  const url = (address: string, port: number): string => {
+    const reachable =
+      address === '0.0.0.0'
+        ? '127.0.0.1'
+        : address === '::'
+          ? '[::1]'
+          : address.includes(':')
+            ? `[${address}]`
+            : address
+    return `https://${reachable}:${port}`
+  }
+  const file: ServerFile = {
+    webhook: url(host, webhook.port),
+    alerts: url(options.host ?? config.alerts.address, alertThread.port()),
+    admin: url(options.host ?? config.admin.address, admin.port),
+    ca: resolve(certificates.authorityFile),
+    alertToken,
+    adminToken,
+    pid: process.pid,
+  }
+  const serverFile = join(data, 'server.json')
+  await writeServerFile(serverFile, file)
+
+  return {
+    file,
+    config,
+    notReady: () => [...reasons],
+    async stop() {
+      reasons.add('stopping')
+      clearInterval(certificateTimer)
+      // In a cluster the endpoints learn of it only after a while: keep serving until they have.
+      if (kubernetes !== undefined) await new Promise((done) => setTimeout(done, config.drain))
+      await Promise.all([webhook.drain(config.drain), alertThread.stop(config.drain)])
+      await admin.drain(0)
+      await rm(serverFile, { force: true })
+    },
+  }
+}
+
+async function kubernetesNamespaces(kubeconfig: string | undefined, reasons: Set<string>): Promise<NamespaceSource> {
+  void [kubeconfig, reasons]
+  throw new Error('not wired yet')
+}
