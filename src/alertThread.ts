@@ -2,18 +2,20 @@
  * The alert thread: its own listener, decoding, correlation and ledger. One of the three composition roots (see ARCHITECTURE.md).
  * It runs in a worker because node:sqlite is synchronous and because a flood of alerts must never slow admission.
  */
+import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Registry } from 'prom-client'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
-import type { ContainerDirectory } from './correlator/types.ts'
+import type { ContainerDirectory, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
 import { alertsApp } from './server/alertsApp.ts'
 import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
+import type { Listener } from './server/listener.ts'
 import { connectThreads } from './threads.ts'
 import type { Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
@@ -38,7 +40,7 @@ export interface AlertThreadApi {
   start(parameters: undefined): Promise<{ readonly port: number }>
   listVerdicts(parameters: undefined): Promise<readonly unknown[]>
   getVerdict(parameters: { readonly name: string }): Promise<unknown>
-  release(parameters: { readonly name: string; readonly decision: Omit<Release, 'at'> }): Promise<unknown>
+  release(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   metrics(parameters: undefined): Promise<unknown>
   setCertificate(parameters: { readonly certificate: string; readonly key: string }): Promise<void>
   stop(parameters: { readonly graceMilliseconds: number }): Promise<void>
@@ -51,37 +53,150 @@ export interface AdmissionThreadApi {
   applyVerdicts(parameters: { readonly changes: readonly VerdictChange[] }): void
 }
 
+/** Where verdicts and waiting alerts are kept. */
+interface Ledger {
+  readonly store: VerdictStore
+  readonly parking: ParkingLot
+  /** Undefined: standalone. */
+  readonly directory?: ContainerDirectory | undefined
+  /** What was found damaged, one line each. */
+  readonly problems: readonly string[]
+  close(): Promise<void>
+}
+
+/** How often expiry, waiting alerts and waiting evidence are looked at. */
 const SWEEP_MILLISECONDS = 5_000
 
 if (parentPort === null) throw new Error('alertThread runs as a worker of the server')
-const port = parentPort
 const options = workerData as AlertThreadOptions
 const { config } = options
 const registry = new Registry()
 const logger = createLogger({ level: config.log.level, thread: 'alerts' })
 const observer = createAlertObserver(logger, registry)
 
-async function openLedger(): Promise<{
-  readonly store: VerdictStore
-  readonly parking: import('./correlator/parking.ts').ParkingLot
-  readonly directory?: ContainerDirectory
-  readonly close: () => Promise<void>
-}> {
-  // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
-  const { openSqlite } = await import('./adapters/sqlite.ts')
-  const sqlite = await openSqlite(options.dataDirectory)
-  return { store: sqlite.verdicts, parking: sqlite.parking, close: () => sqlite.close() }
-}
-void [
-  openLedger,
-  createCorrelator,
+const ledger = await openLedger()
+let listener: Listener | undefined
+let sweeper: NodeJS.Timeout | undefined
+/** Changes that the admission thread has been told of but has not confirmed. */
+let applying: Promise<unknown> = Promise.resolve()
+
+const correlator = createCorrelator({
+  store: ledger.store,
+  parking: ledger.parking,
+  directory: ledger.directory,
   parseReference,
-  createAlerts,
-  alertsApp,
-  startListener,
-  connectThreads,
-  sources,
-  observer,
-  port,
-  SWEEP_MILLISECONDS,
-]
+  clock: () => Date.now(),
+  rules: { preset: config.quarantine.preset, overrides: new Map(Object.entries(config.rules)) },
+  thresholds: {
+    warnAt: config.quarantine.warnAt,
+    denyAt: config.quarantine.denyAt,
+    flagMs: config.quarantine.expireAfter,
+  },
+  observe: {
+    alertDecided: ({ decision, alert, verdict, reason }) =>
+      observer.alertDecided(decision, { rule: alert.rule, verdict, reason }),
+    phaseChanged: (verdict, from) =>
+      observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason),
+    backgroundFailed: (task, error) => observer.backgroundFailed(task, error),
+  },
+})
+
+// Only now: calls that arrived before wait in the port until somebody listens.
+const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
+  start,
+  listVerdicts: () => correlator.list(),
+  getVerdict: ({ name }: { readonly name: string }) => correlator.get(name),
+  release,
+  metrics: async () => {
+    observer.verdictsCounted(countByPhase())
+    return registry.getMetricsAsJSON()
+  },
+  setCertificate: ({ certificate, key }: { readonly certificate: string; readonly key: string }) =>
+    listener?.setCertificate(certificate, key),
+  stop,
+} satisfies AlertThreadApi)
+
+function tellAdmission(changes: readonly VerdictChange[]): void {
+  if (changes.length === 0) return
+  const before = applying
+  applying = remote.applyVerdicts({ changes }).then(() => before)
+}
+
+function countByPhase(): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { phase } of correlator.list()) counts.set(phase, (counts.get(phase) ?? 0) + 1)
+  return counts
+}
+
+async function openLedger(): Promise<Ledger> {
+  const { openSqlite } = await import('./adapters/sqlite.ts')
+  const sqlite = await openSqlite(join(options.dataDirectory, 'ledger.sqlite'))
+  return sqlite
+}
+
+async function start(): Promise<{ readonly port: number }> {
+  for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
+  correlator.onChange((change) => tellAdmission([change]))
+  tellAdmission(correlator.list().map((verdict) => ({ name: verdict.name, verdict })))
+  await applying
+
+  const handleAlerts = createAlerts({
+    sources,
+    observer,
+    correlator: {
+      async handle(alerts) {
+        const outcomes = await correlator.handle(alerts)
+        // The sender may deploy the image right after our 200: admission must know by then.
+        await applying
+        return outcomes
+      },
+    },
+  })
+  listener = await startListener({
+    name: 'alert listener',
+    host: options.host,
+    port: options.port,
+    certificate: options.certificate,
+    key: options.key,
+    handler: alertsApp({
+      sources: sources.map(({ name }) => name),
+      credentials: options.credentials,
+      handle: handleAlerts,
+      onRefused: (source, reason) => observer.alertRequestRefused(source, reason),
+      onError: (status, error) => observer.httpError(status, error),
+    }),
+  })
+  sweeper = setInterval(() => void correlator.sweep(), SWEEP_MILLISECONDS)
+  return { port: listener.port }
+}
+
+const RELEASE_KINDS: readonly string[] = ['false-positive', 'accepted', 'fixed'] satisfies readonly Release['as'][]
+const MAXIMUM_TEXT = 512
+
+/** Checks what came over HTTP; errors are named so that the admin listener answers 400 or 404. */
+async function release({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
+  const { by, reason, as = 'fixed' } = (decision ?? {}) as Readonly<Record<string, unknown>>
+  const isText = (value: unknown): value is string =>
+    typeof value === 'string' && value.trim() !== '' && value.length <= MAXIMUM_TEXT
+  if (!isText(by) || !isText(reason))
+    throw named('InvalidError', `by and reason are needed, as text of at most ${MAXIMUM_TEXT} characters`)
+  if (typeof as !== 'string' || !RELEASE_KINDS.includes(as))
+    throw named('InvalidError', `as must be one of ${RELEASE_KINDS.join(', ')}`)
+  if (correlator.get(name) === undefined) throw named('NotFoundError', `no verdict ${name.slice(0, 100)}`)
+  const released = await correlator.release(name, { by, reason, as: as as Release['as'] })
+  await applying
+  return released
+}
+
+function named(name: string, message: string): Error {
+  const error = new Error(message)
+  error.name = name
+  return error
+}
+
+async function stop({ graceMilliseconds }: { readonly graceMilliseconds: number }): Promise<void> {
+  clearInterval(sweeper)
+  await listener?.drain(graceMilliseconds)
+  await correlator.stop()
+  await ledger.close()
+}

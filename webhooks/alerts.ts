@@ -23,14 +23,14 @@ export function createAlerts(options: {
     if (source === undefined) return errorReply(404, 'unknown source')
     const split = splitBody(body)
     const findings: RuntimeAlert[] = []
-    const refused: { index: number; code: string; message: string }[] = []
+    const refused: { line: number; code: string; message: string }[] = []
     let telemetry = 0
-    split.items.forEach((entry, index) => {
+    for (const entry of split.items) {
       const decoded = 'refused' in entry ? { kind: 'refused' as const, ...entry.refused } : source.decode(entry.item)
       if (decoded.kind === 'finding') findings.push(decoded.alert)
       else if (decoded.kind === 'telemetry') telemetry++
-      else refused.push({ index, code: decoded.code, message: decoded.message })
-    })
+      else refused.push({ line: entry.line, code: decoded.code, message: decoded.message })
+    }
     observer.alertsDecoded({
       source: name,
       findings: findings.length,

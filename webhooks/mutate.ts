@@ -2,6 +2,7 @@
 import { findPodTemplate } from '../src/kube/podTemplate.ts'
 import { isMirrorPod } from '../src/kube/mirror.ts'
 import { checkPodShape } from '../src/kube/podShape.ts'
+import type { Pod } from '../src/kube/types.ts'
 import { decisionResponse, patchResponse } from '../src/kube/review.ts'
 import { mutatePod } from '../src/mutation/index.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'

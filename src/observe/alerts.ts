@@ -26,6 +26,8 @@ export interface AlertObserver {
   verdictsCounted(byPhase: ReadonlyMap<string, number>): void
   storeFailed(error: unknown): void
   storeProblem(problem: string): void
+  /** A write that no sender waits for failed; it is tried again. */
+  backgroundFailed(task: string, error: unknown): void
   httpError(status: number, error: Error): void
 }
 
@@ -107,6 +109,10 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     },
     storeProblem(problem) {
       logger.error({ problem }, 'the ledger has a problem')
+    },
+    backgroundFailed(task, error) {
+      storeFailures.inc()
+      logger.error({ task, error: errorText(error) }, 'background work on the ledger failed; it is tried again')
     },
     httpError(status, error) {
       if (status >= 500) logger.error({ status, error: errorText(error), stack: error.stack }, 'alert request failed')
