@@ -1,3 +1,6 @@
+import type { RuntimeAlert } from '../alerts/types.ts'
+import type { Phase } from '../verdicts/types.ts'
+
 /** One container that the cluster itself reported in a pod's status. The only thing that attribution trusts in a cluster. */
 export interface ContainerRecord {
   /** Without the runtime's scheme: 64 hex characters. */
@@ -26,4 +29,53 @@ export interface ContainerDirectory {
   findById(prefix: string): readonly ContainerRecord[]
   /** Containers of one pod, by any of its names; `container` and `podUid` narrow it. */
   findByPod(namespace: string, pod: string, container?: string, podUid?: string): readonly ContainerRecord[]
+}
+
+/** What became of one alert. Stable: metric labels, and what `replay` and the alert endpoint report. */
+export type AlertDecision =
+  /** Its weight is in the ledger now. */
+  | 'contributed'
+  /** The same event arrived before, perhaps by another road. */
+  | 'duplicate'
+  /** The ledger already holds this effect: same class, detector and owner, no heavier, not noticeably later. */
+  | 'repeat'
+  /** Evidence at most: its rule weighs nothing. */
+  | 'no-weight'
+  /** Evidence at most: the event is older than 24 h. */
+  | 'too-old'
+  /** A process outside any container: there is no image. */
+  | 'host'
+  /** Its container is not known yet: tried again for 120 s. */
+  | 'parked'
+  /** No image can be found for it; kept in one bounded list. */
+  | 'unattributed'
+  /** A person's decision takes its weight away (not entered yet). */
+  | 'muted'
+
+export interface Outcome {
+  readonly alert: RuntimeAlert
+  readonly decision: AlertDecision
+  /** One line for people. */
+  readonly reason: string
+  /** Name of the verdict that the alert belongs to, where there is one. */
+  readonly verdict?: string | undefined
+  readonly phase?: Phase | undefined
+  /** This alert's write made the phase stricter: warning or denying began with it. */
+  readonly crossed?: boolean | undefined
+}
+
+/** An alert that waits for its container to appear in a pod's status. */
+export interface ParkedAlert {
+  /** Hash of the event: parking twice is parking once. */
+  readonly id: string
+  readonly alert: RuntimeAlert
+  /** When it was received, milliseconds since the epoch. */
+  readonly since: number
+}
+
+/** Where alerts wait, surviving SIGKILL. Bounded: `park` throws StoreBusyError when full. */
+export interface ParkingLot {
+  park(alerts: readonly ParkedAlert[]): Promise<void>
+  list(): Promise<readonly ParkedAlert[]>
+  remove(ids: readonly string[]): Promise<void>
 }

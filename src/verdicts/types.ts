@@ -83,7 +83,15 @@ export interface VerdictStore {
    * Resolves to the stored value. Throws StoreBusyError when capped, other errors when the store cannot be reached.
    */
   write(name: string, update: (current: ImageVerdict | undefined) => ImageVerdict): Promise<ImageVerdict>
-  /** Calls `onChange` for every change by anybody, own writes included. Returns a function that stops. */
+  /**
+   * Deletes one verdict if `mayRemove` says so of the newest stored value; resolves to whether it did. A store without it keeps
+   * expired verdicts. Throws like `write`.
+   */
+  remove?(name: string, mayRemove: (current: ImageVerdict) => boolean): Promise<boolean>
+  /**
+   * Calls `onChange` for every change by anybody, own writes included. Returns a function that stops. Changes of one verdict come in the order in which they
+   * were stored, and never one that is older than what this store's own `write` already resolved to: admission would be weaker for a moment.
+   */
   watch(onChange: (change: VerdictChange) => void): () => void
   close(): Promise<void>
 }

@@ -1,0 +1,11 @@
+import type { SensorSource } from '../types.ts'
+import { falco } from './falco.ts'
+import { falcosidekick } from './falcosidekick.ts'
+
+/** Every sensor that is understood. A new one: one file here, one fixture folder, one line. */
+export const sources: readonly SensorSource[] = [falco, falcosidekick]
+
+/** The source behind `POST /alerts/<name>`. */
+export function findSource(name: string): SensorSource | undefined {
+  return sources.find((source) => source.name === name)
+}

@@ -1,0 +1,35 @@
+/** An event's time as alerts carry it. */
+export interface EventTime {
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  /** UTC, fraction padded or cut to 9 digits: `2026-11-22T05:57:29.490412397Z`. */
+  readonly timeText: string
+}
+
+const RFC3339 = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,32}))?(?:[Zz]|([+-])(\d{2}):?(\d{2}))$/
+
+/**
+ * Reads an RFC 3339 time, also with a plain offset (`+0000`). `undefined` when it is none, has no zone or names no day of the calendar.
+ *
+ * Falco writes nine digits, Falcosidekick drops trailing zeros (Go's RFC3339Nano): padding gives both roads the same text.
+ * No number of nanoseconds is ever made: it would not fit into 2^53.
+ */
+export function parseEventTime(text: string): EventTime | undefined {
+  const match = text.length <= 80 ? RFC3339.exec(text.trim()) : null
+  if (match === null) return undefined
+  const [, day = '', hours, minutes, seconds, fraction = '', sign, offsetHours, offsetMinutes] = match
+  const midnight = Date.parse(`${day}T00:00:00Z`)
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return undefined
+  // 60 is a leap second: it rolls over into the next minute instead of losing the alert.
+  if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 60) return undefined
+  if (Number(offsetHours ?? 0) > 23 || Number(offsetMinutes ?? 0) > 59) return undefined
+  const offset = (Number(offsetHours ?? 0) * 60 + Number(offsetMinutes ?? 0)) * (sign === '-' ? -60_000 : 60_000)
+  const wholeSecond =
+    midnight +
+    ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000 -
+    (sign === undefined ? 0 : offset)
+  const iso = new Date(wholeSecond).toISOString()
+  if (iso.length !== 24) return undefined // an offset moved it out of the years 0 to 9999
+  const digits = fraction.slice(0, 9).padEnd(9, '0')
+  return { time: wholeSecond + Number(digits.slice(0, 3)), timeText: `${iso.slice(0, 19)}.${digits}Z` }
+}

@@ -1,0 +1,137 @@
+/**
+ * Whose image is it? In a cluster the answer comes from pod statuses, never from the alert's own image fields; standalone the alert is all there is.
+ */
+import type { RuntimeAlert } from '../alerts/types.ts'
+import type { ParseReference } from '../verdicts/name.ts'
+import type { ContainerDirectory, ContainerRecord } from './types.ts'
+
+/** What a contribution is filed under. At least one digest or one reference. */
+export interface ImageIdentity {
+  readonly digests: readonly string[]
+  /** Normalised. */
+  readonly references: readonly string[]
+  /** Owner workload, as in Contribution. */
+  readonly owner: string
+  /** Place of the evidence: the cluster's word where there is a cluster. */
+  readonly namespace?: string | undefined
+  readonly pod?: string | undefined
+  readonly container?: string | undefined
+  readonly node?: string | undefined
+}
+
+export type Attribution =
+  | { readonly kind: 'image'; readonly image: ImageIdentity; readonly record?: ContainerRecord | undefined }
+  | { readonly kind: 'host' }
+  /** Nothing matches now; a pod status may still come. */
+  | { readonly kind: 'unknown'; readonly reason: string }
+  /** Nothing can match: no ids, several different images, or a contradiction. */
+  | { readonly kind: 'unresolved'; readonly reason: string }
+
+/** A sensor may be this much faster than the kubelet's status. */
+const STATUS_LAG_MS = 120_000
+
+const MAX_OWNER = 256
+
+/** Standalone: the claimed reference is the identity and its digest joins; without a reference the digest is the identity. */
+export function attributeByClaim(alert: RuntimeAlert, parseReference: ParseReference): Attribution {
+  if (alert.containerId === 'host') return { kind: 'host' }
+  const reference = alert.image === undefined ? undefined : parseReference(alert.image)
+  const digest = reference?.digest ?? alert.imageDigest
+  if (reference === undefined && digest === undefined) return { kind: 'unresolved', reason: 'the alert names no image' }
+  return {
+    kind: 'image',
+    image: {
+      digests: digest === undefined ? [] : [digest],
+      references: reference === undefined ? [] : [reference.normalized],
+      owner: claimedOwner(alert),
+      namespace: alert.namespace,
+      pod: alert.pod,
+      container: alert.containerName,
+      node: alert.node,
+    },
+  }
+}
+
+/**
+ * In a cluster: by the container's id if the alert has one, else by namespace, pod, uid and container name.
+ *
+ * An id that no status has shown yet is not replaced by the pod's name at once: after a restart the name would lead to the container before, which may have run
+ * another digest. With `lastChance` (the wait is over) the name may decide, if it names the container.
+ */
+export function attributeByCluster(
+  alert: RuntimeAlert,
+  directory: ContainerDirectory,
+  lastChance = false,
+): Attribution {
+  const { containerId, namespace, pod } = alert
+  if (containerId === 'host') return { kind: 'host' }
+  if (containerId !== undefined) {
+    const matches = directory.findById(containerId)
+    if (matches.length > 0) return oneImage(tieBrokenByNode(matches, alert.node), alert)
+    if (!lastChance || alert.containerName === undefined)
+      return { kind: 'unknown', reason: 'no pod status shows this container id' }
+  }
+  if (namespace === undefined || pod === undefined) {
+    return containerId === undefined
+      ? { kind: 'unresolved', reason: 'the alert names no container and no pod' }
+      : { kind: 'unknown', reason: 'no pod status shows this container id' }
+  }
+  const matches = directory
+    .findByPod(namespace, pod, alert.containerName, alert.podUid)
+    .filter((record) => record.firstSeen - STATUS_LAG_MS <= alert.time)
+  return matches.length === 0
+    ? { kind: 'unknown', reason: 'no pod status shows this pod and container' }
+    : oneImage(matches, alert)
+}
+
+/** Sensors' node names are often wrong, so a node only chooses between matches and never excludes the last one. */
+function tieBrokenByNode(matches: readonly ContainerRecord[], node: string | undefined): readonly ContainerRecord[] {
+  if (matches.length === 1 || node === undefined) return matches
+  const onNode = matches.filter((record) => record.node === node)
+  return onNode.length > 0 ? onNode : matches
+}
+
+function oneImage(matches: readonly ContainerRecord[], alert: RuntimeAlert): Attribution {
+  const record = matches.reduce((first, other) => (other.containerId < first.containerId ? other : first))
+  if (!matches.every((other) => isSameImage(record, other))) {
+    return { kind: 'unresolved', reason: `${matches.length} containers with different images match` }
+  }
+  if (!matches.every((other) => other.owner === record.owner)) {
+    return { kind: 'unresolved', reason: `${matches.length} containers of different workloads match` }
+  }
+  if (
+    differs(alert.namespace, record.namespace) ||
+    differs(alert.pod, record.pod) ||
+    differs(alert.podUid, record.podUid)
+  ) {
+    return { kind: 'unresolved', reason: 'the container id belongs to another pod than the alert names' }
+  }
+  return {
+    kind: 'image',
+    record,
+    image: {
+      digests: record.digests,
+      references: [record.reference],
+      owner: record.owner.slice(0, MAX_OWNER),
+      namespace: record.namespace,
+      pod: record.pod,
+      container: record.containerName,
+      node: record.node,
+    },
+  }
+}
+
+/** Whether two containers ran the same image: their sets of digests meet. */
+export function isSameImage(left: Pick<ContainerRecord, 'digests'>, right: Pick<ContainerRecord, 'digests'>): boolean {
+  return left.digests.some((digest) => right.digests.includes(digest))
+}
+
+function differs(claimed: string | undefined, known: string): boolean {
+  return claimed !== undefined && claimed !== known
+}
+
+function claimedOwner(alert: RuntimeAlert): string {
+  const { namespace, pod, containerName, containerId } = alert
+  if (namespace !== undefined && pod !== undefined) return `${namespace}/${pod}`.slice(0, MAX_OWNER)
+  return (pod ?? containerName ?? containerId?.slice(0, 12) ?? 'unknown').slice(0, MAX_OWNER)
+}

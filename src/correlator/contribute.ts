@@ -1,0 +1,101 @@
+/** From an alert to what it would change in the ledger. */
+import type { Classification } from '../alerts/classes.ts'
+import { cleanText } from '../alerts/text.ts'
+import type { RuntimeAlert } from '../alerts/types.ts'
+import { contributionKey, mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import { nameByDigest, nameByReference } from '../verdicts/name.ts'
+import type { Contribution, Evidence } from '../verdicts/types.ts'
+import type { ImageIdentity } from './attribute.ts'
+import { repeatKey } from './dedupe.ts'
+
+/** An event from before is a broken clock: the receipt time counts. */
+export const PLAUSIBLE_SINCE = Date.UTC(2015, 0, 1)
+
+/** An older event is evidence without weight. */
+export const MAX_AGE_MS = 24 * 3600_000
+
+/** What is to be merged into one verdict. */
+export interface Effect {
+  readonly digests: readonly string[]
+  readonly references: readonly string[]
+  readonly contributions: readonly Contribution[]
+  readonly evidence: readonly Evidence[]
+}
+
+/** The time that counts (milliseconds): the event's own, or the receipt's when that one is implausible or in the future. */
+export function countedTime(
+  alert: RuntimeAlert,
+  receivedAt: number,
+): { readonly time: number; readonly tooOld: boolean } {
+  const plausible = alert.time >= PLAUSIBLE_SINCE && alert.time <= receivedAt
+  const time = plausible ? alert.time : receivedAt
+  return { time, tooOld: receivedAt - time > MAX_AGE_MS }
+}
+
+/** The effect of one alert; `weight` 0 leaves evidence only. */
+export function effectOf(
+  alert: RuntimeAlert,
+  classification: Classification,
+  image: ImageIdentity,
+  time: number,
+): Effect {
+  const { class: name, weight } = classification
+  const { detector } = alert
+  const evidence: Evidence = {
+    key: repeatKey(alert),
+    detector,
+    rule: alert.rule,
+    priority: alert.priority,
+    class: name,
+    weight,
+    time,
+    ...short('namespace', image.namespace),
+    ...short('pod', image.pod),
+    ...short('container', image.container),
+    ...short('node', image.node),
+    ...short('target', alert.target === '' ? undefined : alert.target),
+  }
+  return {
+    digests: image.digests,
+    references: image.references,
+    contributions: weight > 0 ? [{ class: name, detector, owner: image.owner, weight, first: time, last: time }] : [],
+    evidence: [evidence],
+  }
+}
+
+/** Several effects on one verdict as facts that can be merged into it. */
+export function factsOf(effects: readonly Effect[]): VerdictFacts {
+  let facts = noFacts
+  for (const { digests, references, contributions, evidence } of effects) {
+    const byKey = Object.fromEntries(contributions.map((item) => [contributionKey(item), item]))
+    facts = mergeFacts(facts, { digests, references, contributions: byKey, evidence })
+  }
+  return facts
+}
+
+/**
+ * The verdict to contribute to: one that already holds a digest of the image, else a new one. Standalone (`byReference`) the reference is the name,
+ * so that it depends on this alert alone and not on which came first.
+ */
+export function verdictNameFor(
+  image: Pick<ImageIdentity, 'digests' | 'references'>,
+  findByDigest: ((digest: string) => string | undefined) | undefined,
+): string | undefined {
+  const [reference] = image.references
+  const [digest] = image.digests
+  if (findByDigest === undefined) {
+    const pinned = reference?.includes('@') === true
+    if (reference !== undefined && !pinned) return nameByReference(reference)
+  } else {
+    for (const known of image.digests) {
+      const name = findByDigest(known)
+      if (name !== undefined) return name
+    }
+  }
+  return digest === undefined ? undefined : nameByDigest(digest)
+}
+
+/** Evidence is a short note, not an archive. */
+function short<Key extends string>(key: Key, text: string | undefined): Partial<Record<Key, string>> {
+  return text === undefined ? {} : ({ [key]: cleanText(text, 128) } as Record<Key, string>)
+}

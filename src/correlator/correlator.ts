@@ -1,0 +1,422 @@
+/**
+ * From alerts to verdicts: attribute -> dedupe -> contribute -> decide -> write. The stages are pure; this file strings them together with a store,
+ * what the cluster knows of its containers, and a clock.
+ */
+import { LRUCache } from 'lru-cache'
+import { classify, type ClassifyOptions } from '../alerts/classes.ts'
+import { cleanText } from '../alerts/text.ts'
+import type { RuntimeAlert } from '../alerts/types.ts'
+import { createVerdictIndex } from '../verdicts/index.ts'
+import { mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import type { ParseReference } from '../verdicts/name.ts'
+import { isExpired, THRESHOLDS, type Thresholds } from '../verdicts/phase.ts'
+import { MAX_REASON } from '../verdicts/serialize.ts'
+import {
+  StoreBusyError,
+  type ImageVerdict,
+  type Phase,
+  type Release,
+  type VerdictChange,
+  type VerdictStore,
+} from '../verdicts/types.ts'
+import { attributeByClaim, attributeByCluster, isSameImage, type Attribution, type ImageIdentity } from './attribute.ts'
+import { countedTime, effectOf, factsOf, verdictNameFor, type Effect } from './contribute.ts'
+import { extendVerdict, releaseVerdict, settleVerdict, withoutReference } from './decide.ts'
+import { createSeenEvents, eventKey, isAlreadyDurable } from './dedupe.ts'
+import { createMemoryParkingLot } from './parkingLot.ts'
+import type { ContainerDirectory, ContainerRecord, Outcome, ParkedAlert, ParkingLot } from './types.ts'
+import { createWriter, NoSuchVerdictError } from './writer.ts'
+
+/** Called for what happens; each must be quick and must not throw. */
+export interface CorrelatorEvents {
+  /** Every alert once per decision: a parked one again when its wait is over. */
+  readonly alertDecided?: (outcome: Outcome) => void
+  /** A write of this correlator changed a phase; the loser of a race says nothing. */
+  readonly phaseChanged?: (verdict: ImageVerdict, from: Phase | undefined) => void
+  /** A write that nobody waits for failed: it is tried again with the next event or sweep. */
+  readonly backgroundFailed?: (task: string, error: unknown) => void
+}
+
+export interface CorrelatorLimits {
+  /** Events remembered against replays. */
+  readonly seenEvents: number
+  /** Alerts without an image that are kept for people to look at. */
+  readonly unattributed: number
+  /** Changes that may wait for the store. */
+  readonly waitingChanges: number
+  /** Tags whose newest image is remembered. */
+  readonly tags: number
+  /** How long an alert waits for its container, milliseconds. */
+  readonly parkedMs: number
+  /** Least time between two evidence-only writes of one verdict, milliseconds. */
+  readonly evidenceMs: number
+  /** How long an expired verdict stays visible, milliseconds. */
+  readonly expiredMs: number
+}
+
+export const CORRELATOR_LIMITS: CorrelatorLimits = {
+  seenEvents: 50_000,
+  unattributed: 1000,
+  waitingChanges: 10_000,
+  tags: 20_000,
+  parkedMs: 120_000,
+  evidenceMs: 10_000,
+  expiredMs: 24 * 3600_000,
+}
+
+export interface CorrelatorOptions {
+  readonly store: VerdictStore
+  /** What the cluster knows of containers. Absent: standalone, the alert's own image reference is the identity. */
+  readonly directory?: ContainerDirectory | undefined
+  /** Where alerts wait for their container; absent: in memory. */
+  readonly parking?: ParkingLot | undefined
+  readonly parseReference: ParseReference
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number
+  readonly rules?: ClassifyOptions | undefined
+  readonly thresholds?: Partial<Thresholds> | undefined
+  readonly limits?: Partial<CorrelatorLimits> | undefined
+  readonly observe?: CorrelatorEvents | undefined
+}
+
+export interface Correlator {
+  /** Loads the ledger and watches it; resolves to problems found in it, one line each. Call before anything else. */
+  start(): Promise<readonly string[]>
+  /**
+   * Resolves, with one outcome per alert in the same order, only when every effect would survive SIGKILL. Rejects with StoreBusyError (answer 503) or
+   * the store's error; sending the same alerts again is then harmless.
+   */
+  handle(alerts: readonly RuntimeAlert[]): Promise<readonly Outcome[]>
+  /** A pod status showed this container, and the directory already knows it. Never rejects. */
+  observeContainer(record: ContainerRecord): Promise<void>
+  /** Expiry, parked alerts whose time is over, evidence that waits. Called every few seconds by a timer at the edge. Never rejects. */
+  sweep(): Promise<void>
+  /** All verdicts, by name. */
+  list(): readonly ImageVerdict[]
+  get(name: string): ImageVerdict | undefined
+  /** The newest alerts for which no image was found, with the reason. */
+  unattributed(): readonly Outcome[]
+  /** Rejects with NoSuchVerdictError. */
+  release(name: string, decision: Pick<Release, 'by' | 'reason' | 'as'>): Promise<ImageVerdict>
+  /** Every change of the ledger after `start`, own and others'. Returns a function that stops. */
+  onChange(listener: (change: VerdictChange) => void): () => void
+  /** Writes what waits and stops listening; the store stays open. */
+  stop(): Promise<void>
+}
+
+export function createCorrelator(options: CorrelatorOptions): Correlator {
+  const { store, directory, clock, observe = {} } = options
+  const limits: CorrelatorLimits = { ...CORRELATOR_LIMITS, ...options.limits }
+  const thresholds: Thresholds = { ...THRESHOLDS, ...options.thresholds }
+  const parking = options.parking ?? createMemoryParkingLot()
+
+  const ledger = createVerdictIndex()
+  const listeners = new Set<(change: VerdictChange) => void>()
+  const seen = createSeenEvents(limits.seenEvents)
+  const inFlight = new Map<string, Promise<unknown>>()
+  const parked = new Map<string, ParkedAlert>()
+  const unattributed: Outcome[] = []
+  const waitingEvidence = new Map<string, VerdictFacts>()
+  const evidenceWrittenAt = new LRUCache<string, number>({ max: 10_000 })
+  const newestOfTag = new LRUCache<string, Pick<ContainerRecord, 'digests' | 'firstSeen'>>({ max: limits.tags })
+  let stopWatching: (() => void) | undefined
+
+  const publish = (change: VerdictChange): void => {
+    if (change.verdict !== undefined && change.verdict === ledger.get(change.name)) return
+    ledger.apply(change)
+    for (const listener of listeners) listener(change)
+  }
+
+  /** Others' changes come by `watch`, perhaps faster than the answer to an own write: then that answer is the older value. */
+  const write: VerdictStore['write'] = async (name, update) => {
+    const before = ledger.get(name)
+    const verdict = await store.write(name, update)
+    if (ledger.get(name) === before) publish({ name, verdict })
+    return verdict
+  }
+
+  const keepWaiting = (name: string, facts: VerdictFacts): void => {
+    const waiting = waitingEvidence.get(name)
+    waitingEvidence.set(name, waiting === undefined ? facts : mergeFacts(waiting, facts))
+  }
+
+  const writer = createWriter({
+    write,
+    maxWaiting: limits.waitingChanges,
+    extend: (name, current, facts) => extendVerdict(name, current, facts, clock(), thresholds),
+    takeAlong: (name) => {
+      const facts = waitingEvidence.get(name)
+      waitingEvidence.delete(name)
+      return facts
+    },
+    putBack: keepWaiting,
+    onWritten: (verdict, from) => {
+      if (from !== verdict.phase) observe.phaseChanged?.(verdict, from)
+    },
+    makeRoom: () => removeExpired(clock(), 0),
+  })
+
+  const inBackground = async (task: string, work: Promise<unknown>): Promise<void> => {
+    try {
+      await work
+    } catch (error) {
+      if (!(error instanceof NoSuchVerdictError)) observe.backgroundFailed?.(task, error)
+    }
+  }
+
+  /** A change by another replica, or by a person with kubectl: their release is a fact from which the phase follows. */
+  const onStoreChange = (change: VerdictChange): void => {
+    publish(change)
+    const { verdict } = change
+    const now = clock()
+    if (verdict === undefined || isExpired(verdict, now) || settleVerdict(verdict, now, thresholds) === verdict) return
+    void inBackground(
+      'settle',
+      writer.submit(change.name, { step: (current) => settleVerdict(current, clock(), thresholds) }),
+    )
+  }
+
+  const decided = (outcome: Outcome): Outcome => {
+    observe.alertDecided?.(outcome)
+    return outcome
+  }
+
+  const keepUnattributed = (alert: RuntimeAlert, reason: string): Outcome => {
+    const outcome: Outcome = { alert, decision: 'unattributed', reason }
+    unattributed.push(outcome)
+    if (unattributed.length > limits.unattributed) unattributed.shift()
+    return outcome
+  }
+
+  const attribute = (alert: RuntimeAlert, lastChance: boolean): Attribution =>
+    directory === undefined
+      ? attributeByClaim(alert, options.parseReference)
+      : attributeByCluster(alert, directory, lastChance)
+
+  const nameFor = (image: ImageIdentity): string | undefined =>
+    verdictNameFor(image, directory === undefined ? undefined : (digest) => ledger.findByDigest(digest)?.name)
+
+  /** A tag that now names another image is no name of this one any more (rule 15). */
+  const withCurrentTags = (image: ImageIdentity): ImageIdentity => {
+    const references = image.references.filter((reference) => {
+      const newest = newestOfTag.get(reference)
+      return newest === undefined || isSameImage(newest, image)
+    })
+    return references.length === image.references.length ? image : { ...image, references }
+  }
+
+  /** Evidence that changes nothing else: kept for the verdict's next write, or for the sweep. Where there is no verdict it is dropped. */
+  const keepEvidence = (name: string, effect: Effect): void => {
+    if (ledger.get(name) !== undefined) keepWaiting(name, { ...noFacts, evidence: effect.evidence })
+  }
+
+  /** The alert's image is known: contribute, or say why not. */
+  const contribute = async (alert: RuntimeAlert, found: ImageIdentity, receivedAt: number): Promise<Outcome> => {
+    const image = withCurrentTags(found)
+    const name = nameFor(image)
+    if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
+    const classification = classify(alert, options.rules)
+    const { time, tooOld } = countedTime(alert, receivedAt)
+    const weight = tooOld ? 0 : classification.weight
+    const effect = effectOf(alert, { ...classification, weight }, image, time)
+    const known = ledger.get(name)
+    const outcome = { alert, ...(known === undefined ? {} : { verdict: name, phase: known.phase }) }
+    if (weight === 0) {
+      keepEvidence(name, effect)
+      return tooOld
+        ? { ...outcome, decision: 'too-old', reason: 'the event is older than 24 h: evidence without weight' }
+        : {
+            ...outcome,
+            decision: 'no-weight',
+            reason: `${classification.class} (${classification.subject}) weighs nothing`,
+          }
+    }
+    if (isAlreadyDurable(known, effect, clock())) {
+      keepEvidence(name, effect)
+      return { ...outcome, decision: 'repeat', reason: 'the ledger already holds this effect' }
+    }
+    const { verdict, crossed } = await writer.submit(name, { facts: factsOf([effect]) })
+    const reason = `${classification.class} weighs ${weight}; ${verdict.reason}`
+    return { alert, decision: 'contributed', reason, verdict: name, phase: verdict.phase, crossed }
+  }
+
+  /** An image alert whose container is unknown waits; one without weight is not worth the wait. */
+  const park = async (alert: RuntimeAlert, key: string, receivedAt: number, reason: string): Promise<Outcome> => {
+    const { tooOld } = countedTime(alert, receivedAt)
+    const { weight, class: name } = classify(alert, options.rules)
+    if (tooOld) return { alert, decision: 'too-old', reason: `${reason}; the event is older than 24 h` }
+    if (weight === 0) return { alert, decision: 'no-weight', reason: `${reason}; ${name} weighs nothing` }
+    const entry: ParkedAlert = { id: key, alert, since: receivedAt }
+    try {
+      await parking.park([entry])
+    } catch (error) {
+      // Other alerts of the request must not fail because nobody knows this container.
+      if (error instanceof StoreBusyError) return keepUnattributed(alert, `${reason}; ${error.message}`)
+      throw error
+    }
+    parked.set(key, entry)
+    return { alert, decision: 'parked', reason }
+  }
+
+  const handleOne = async (alert: RuntimeAlert, key: string, receivedAt: number): Promise<Outcome> => {
+    const attribution = attribute(alert, false)
+    if (attribution.kind === 'image') return contribute(alert, attribution.image, receivedAt)
+    if (attribution.kind === 'unknown') return park(alert, key, receivedAt, attribution.reason)
+    if (attribution.kind === 'unresolved') return keepUnattributed(alert, attribution.reason)
+    return { alert, decision: 'host', reason: 'a process outside any container' }
+  }
+
+  const handleOnce = async (alert: RuntimeAlert, receivedAt: number): Promise<Outcome> => {
+    const key = eventKey(alert)
+    const duplicate: Outcome = { alert, decision: 'duplicate', reason: 'this event arrived before' }
+    if (seen.has(key)) return decided(duplicate)
+    const other = inFlight.get(key)
+    if (other !== undefined) {
+      await other
+      return decided(duplicate)
+    }
+    const work = handleOne(alert, key, receivedAt)
+    inFlight.set(key, work)
+    try {
+      const outcome = await work
+      seen.add(key)
+      return decided(outcome)
+    } finally {
+      inFlight.delete(key)
+    }
+  }
+
+  /** Tries a parked alert again; `lastChance`: it leaves the lot either way. */
+  const retry = async (entry: ParkedAlert, lastChance: boolean): Promise<void> => {
+    const attribution = attribute(entry.alert, lastChance)
+    if (attribution.kind === 'unknown' && !lastChance) return
+    // Taken out first, so that a pod event and the sweep do not both do it; put back if the ledger refuses.
+    if (!parked.delete(entry.id)) return
+    try {
+      const outcome =
+        attribution.kind === 'image'
+          ? await contribute(entry.alert, attribution.image, entry.since)
+          : keepUnattributed(entry.alert, attribution.kind === 'host' ? 'a host process' : attribution.reason)
+      await parking.remove([entry.id])
+      decided(outcome)
+    } catch (error) {
+      parked.set(entry.id, entry)
+      throw error
+    }
+  }
+
+  /** Names join a verdict with the digests they ran, and a tag that was seen with another image leaves it. */
+  const updateNames = async (record: ContainerRecord): Promise<void> => {
+    const { reference, digests } = record
+    const pinned = reference.includes('@')
+    const newest = pinned ? undefined : newestOfTag.get(reference)
+    if (newest !== undefined && !isSameImage(newest, record) && newest.firstSeen >= record.firstSeen) return
+    if (!pinned) newestOfTag.set(reference, { digests, firstSeen: record.firstSeen })
+    const work: Promise<unknown>[] = []
+    const touched = new Set<string>()
+    for (const digest of digests) {
+      const verdict = ledger.findByDigest(digest)
+      if (verdict === undefined || touched.has(verdict.name)) continue
+      touched.add(verdict.name)
+      const facts = { ...noFacts, digests, references: [reference] }
+      // A step, not facts: names alone make no verdict if it was deleted meanwhile.
+      const step = (current: ImageVerdict): ImageVerdict =>
+        extendVerdict(current.name, current, facts, clock(), thresholds)
+      if (step(verdict) !== verdict) work.push(writer.submit(verdict.name, { step }))
+    }
+    for (const verdict of pinned ? [] : ledger.findByReference(reference)) {
+      if (isSameImage(verdict, record)) continue
+      work.push(writer.submit(verdict.name, { step: (current) => withoutReference(current, reference) }))
+    }
+    await Promise.all(work)
+  }
+
+  /** Deletes verdicts that expired more than `after` milliseconds ago; whether any went. */
+  const removeExpired = async (now: number, after: number): Promise<boolean> => {
+    let removed = false
+    for (const { name, phase, expiresAt } of ledger.list()) {
+      if (phase !== 'expired' || now - expiresAt <= after) continue
+      const done = await store.remove?.(
+        name,
+        (current) => current.phase === 'expired' && now - current.expiresAt > after,
+      )
+      if (done !== true) continue
+      removed = true
+      publish({ name })
+    }
+    return removed
+  }
+
+  const sweep = async (): Promise<void> => {
+    const now = clock()
+    for (const verdict of ledger.list()) {
+      if (verdict.phase === 'expired' || !isExpired(verdict, now)) continue
+      const step = (current: ImageVerdict): ImageVerdict => settleVerdict(current, clock(), thresholds)
+      await inBackground('expire', writer.submit(verdict.name, { step }))
+    }
+    await inBackground('delete expired', removeExpired(now, limits.expiredMs))
+    for (const entry of Array.from(parked.values())) {
+      await inBackground('retry parked', retry(entry, now - entry.since > limits.parkedMs))
+    }
+    for (const name of Array.from(waitingEvidence.keys())) {
+      if (now - (evidenceWrittenAt.get(name) ?? 0) < limits.evidenceMs) continue
+      evidenceWrittenAt.set(name, now)
+      await inBackground('write evidence', writer.submit(name, { step: (current) => current }))
+    }
+  }
+
+  return {
+    start: async () => {
+      stopWatching = store.watch(onStoreChange)
+      const { verdicts, problems } = await store.load()
+      for (const verdict of verdicts)
+        if (ledger.get(verdict.name) === undefined) publish({ name: verdict.name, verdict })
+      for (const entry of await parking.list()) {
+        parked.set(entry.id, entry)
+        seen.add(entry.id)
+      }
+      return problems
+    },
+    handle: async (alerts) => {
+      const receivedAt = clock()
+      const settled = await Promise.allSettled(alerts.map((alert) => handleOnce(alert, receivedAt)))
+      const failures = settled.filter((result) => result.status === 'rejected')
+      const failure = failures.find(({ reason }) => reason instanceof StoreBusyError) ?? failures[0]
+      if (failure !== undefined) throw failure.reason
+      return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    },
+    observeContainer: async (record) => {
+      await inBackground('update names', updateNames(record))
+      for (const entry of Array.from(parked.values())) {
+        if (mayBelongTo(entry, record)) await inBackground('retry parked', retry(entry, false))
+      }
+    },
+    sweep,
+    list: () => ledger.list().toSorted((left, right) => (left.name < right.name ? -1 : 1)),
+    get: (name) => ledger.get(name),
+    unattributed: () => [...unattributed],
+    release: async (name, { by, reason, as }) => {
+      const now = clock()
+      const release: Release = { by: cleanText(by, MAX_REASON), reason: cleanText(reason, MAX_REASON), as, at: now }
+      const step = (current: ImageVerdict): ImageVerdict => releaseVerdict(current, release, now, thresholds)
+      return (await writer.submit(name, { step })).verdict
+    },
+    onChange: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    stop: async () => {
+      for (const name of Array.from(waitingEvidence.keys())) {
+        void inBackground('write evidence', writer.submit(name, { step: (current) => current }))
+      }
+      await writer.idle()
+      stopWatching?.()
+    },
+  }
+}
+
+function mayBelongTo({ alert }: ParkedAlert, record: ContainerRecord): boolean {
+  return alert.containerId === undefined
+    ? alert.namespace === record.namespace && alert.pod === record.pod
+    : record.containerId.startsWith(alert.containerId)
+}

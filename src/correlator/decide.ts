@@ -1,0 +1,43 @@
+/** What a write makes of the stored verdict. Pure: stores call it again after a conflict, with the newest value. */
+import { mergeFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import { decidePhase, factsToExtend, type Thresholds } from '../verdicts/phase.ts'
+import { sameVerdict } from '../verdicts/serialize.ts'
+import type { ImageVerdict, Release } from '../verdicts/types.ts'
+
+/** `current` with `facts` merged in and its phase decided; `current` itself when nothing changes. */
+export function extendVerdict(
+  name: string,
+  current: ImageVerdict | undefined,
+  facts: VerdictFacts,
+  now: number,
+  thresholds: Thresholds,
+): ImageVerdict {
+  const base = factsToExtend(current, now)
+  const merged = base === undefined ? facts : mergeFacts(base, facts)
+  return orSame(current, decidePhase(name, merged, current, now, thresholds))
+}
+
+/** `current` with its phase decided again: after a person's release, or when its time is over. */
+export function settleVerdict(current: ImageVerdict, now: number, thresholds: Thresholds): ImageVerdict {
+  return orSame(current, decidePhase(current.name, current, current, now, thresholds))
+}
+
+/** `current` released by a person. */
+export function releaseVerdict(
+  current: ImageVerdict,
+  release: Release,
+  now: number,
+  thresholds: Thresholds,
+): ImageVerdict {
+  return decidePhase(current.name, { ...current, release }, current, now, thresholds)
+}
+
+/** `current` without a tag that now names another image. */
+export function withoutReference(current: ImageVerdict, reference: string): ImageVerdict {
+  if (!current.references.includes(reference)) return current
+  return { ...current, references: current.references.filter((known) => known !== reference) }
+}
+
+function orSame(current: ImageVerdict | undefined, next: ImageVerdict): ImageVerdict {
+  return current !== undefined && sameVerdict(current, next) ? current : next
+}

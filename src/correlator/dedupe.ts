@@ -1,0 +1,49 @@
+/** Which alerts say what is known already: the same event again, the same act again, or an effect that the ledger already holds. */
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { RuntimeAlert } from '../alerts/types.ts'
+import { isExpired } from '../verdicts/phase.ts'
+import { contributionKey } from '../verdicts/merge.ts'
+import type { ImageVerdict } from '../verdicts/types.ts'
+import type { Effect } from './contribute.ts'
+
+/** An effect whose `last` is at most this much newer than the stored one need not be written again. */
+const UNNOTICED_MS = 10_000
+
+/** Some configurations report 12 characters of the id, some all 64. */
+const ID_PREFIX = 12
+
+/** Identity of a replay: detector, container, rule and the event's time to the nanosecond. The road and its random ids are no part of it. */
+export function eventKey(alert: RuntimeAlert): string {
+  return hash([alert.detector, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.rule, alert.timeText])
+}
+
+/** Identity of a repeat: detector, rule, container and target. Evidence is kept once per key. */
+export function repeatKey(alert: RuntimeAlert): string {
+  return hash([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
+}
+
+/** Events whose effect is durable: at most `max`, the longest unseen is forgotten (its replay then merges into what is stored). */
+export function createSeenEvents(max: number): { has(key: string): boolean; add(key: string): void } {
+  const seen = new LRUCache<string, true>({ max })
+  return { has: (key) => seen.has(key), add: (key) => void seen.set(key, true) }
+}
+
+/** Whether writing `effect` into `stored` at `now` would change nothing that counts: then it can be acknowledged without a write. */
+export function isAlreadyDurable(stored: ImageVerdict | undefined, effect: Effect, now: number): boolean {
+  if (stored === undefined || stored.phase === 'expired' || isExpired(stored, now)) return false
+  if (!effect.digests.every((digest) => stored.digests.includes(digest))) return false
+  if (!effect.references.every((reference) => stored.references.includes(reference))) return false
+  return effect.contributions.every((contribution) => {
+    const { release } = stored
+    if (release !== undefined && contribution.last <= release.at) return true
+    const known = stored.contributions[contributionKey(contribution)]
+    if (known === undefined || known.weight < contribution.weight) return false
+    if (release !== undefined && known.last <= release.at) return false
+    return contribution.first >= known.first - UNNOTICED_MS && contribution.last <= known.last + UNNOTICED_MS
+  })
+}
+
+function hash(parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
+}

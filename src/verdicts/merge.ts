@@ -1,0 +1,152 @@
+/**
+ * Merging what is known of an image. Commutative and idempotent always; associative as long as nothing has to be dropped for the bounds.
+ * Inputs are never changed.
+ */
+import type { Contribution, Evidence, ImageVerdict, Release } from './types.ts'
+
+/** The part of a verdict that grows by merging. Everything else of it is decided from this (phase.ts). */
+export type VerdictFacts = Pick<ImageVerdict, 'digests' | 'references' | 'contributions' | 'evidence' | 'release'>
+
+export const MAX_CONTRIBUTIONS = 64
+export const MAX_DIGESTS = 32
+export const MAX_REFERENCES = 32
+export const EVIDENCE_STRONGEST = 5
+export const EVIDENCE_NEWEST = 5
+
+/**
+ * Bytes of all facts together as JSON. A stored object stays below 8 KiB with it: the rest is for the phase's own fields,
+ * for times as text (`2026-11-22T06:08:15.844Z` where JSON here has a number) and for the object's metadata.
+ */
+export const MAX_FACTS_BYTES = 6 * 1024
+
+/** References share this part, so that long names cannot crowd out the contributions. */
+const MAX_REFERENCES_BYTES = 1200
+
+/** Kept for evidence when contributions would fill the object. */
+const EVIDENCE_RESERVE_BYTES = 1500
+
+export const noFacts: VerdictFacts = { digests: [], references: [], contributions: {}, evidence: [] }
+
+/** The key of the map of contributions. It holds two bars, so it is never `__proto__`. */
+export function contributionKey(contribution: Pick<Contribution, 'class' | 'detector' | 'owner'>): string {
+  return `${contribution.class}|${contribution.detector}|${contribution.owner}`
+}
+
+/** Maximum weight, earlier `first`, later `last`. Both must have the same key. */
+export function mergeContribution(left: Contribution, right: Contribution): Contribution {
+  return {
+    ...left,
+    weight: Math.max(left.weight, right.weight),
+    first: Math.min(left.first, right.first),
+    last: Math.max(left.last, right.last),
+  }
+}
+
+/** The union of both, bounded; where it is too much the strongest contributions, the strongest and the newest evidence stay. */
+export function mergeFacts(left: VerdictFacts, right: VerdictFacts): VerdictFacts {
+  const release = laterRelease(left.release, right.release)
+  return boundFacts({
+    digests: [...left.digests, ...right.digests],
+    references: [...left.references, ...right.references],
+    contributions: mergeContributions(left.contributions, right.contributions),
+    evidence: [...left.evidence, ...right.evidence],
+    ...(release === undefined ? {} : { release }),
+  })
+}
+
+/** Brings any facts into bounds and into canonical order. Idempotent. */
+export function boundFacts(facts: VerdictFacts): VerdictFacts {
+  const digests = uniqueSorted(facts.digests).slice(0, MAX_DIGESTS)
+  const references = takeBytes(uniqueSorted(facts.references), MAX_REFERENCES, MAX_REFERENCES_BYTES)
+  const evidence = selectEvidence(facts.evidence)
+  let left = MAX_FACTS_BYTES - jsonBytes(digests) - jsonBytes(references)
+  const reserved = Math.min(EVIDENCE_RESERVE_BYTES, jsonBytes(evidence))
+  const strongest = Object.entries(facts.contributions).sort(byStrength)
+  const kept = takeBytes(strongest, MAX_CONTRIBUTIONS, left - reserved)
+  left -= jsonBytes(kept)
+  return {
+    digests,
+    references,
+    contributions: Object.fromEntries(kept.sort(([a], [b]) => compareText(a, b))),
+    evidence: takeBytes(evidence, EVIDENCE_STRONGEST + EVIDENCE_NEWEST, left),
+    ...(facts.release === undefined ? {} : { release: facts.release }),
+  }
+}
+
+function mergeContributions(
+  left: ImageVerdict['contributions'],
+  right: ImageVerdict['contributions'],
+): ImageVerdict['contributions'] {
+  const merged = new Map(Object.entries(left))
+  for (const [key, contribution] of Object.entries(right)) {
+    const other = merged.get(key)
+    merged.set(key, other === undefined ? contribution : mergeContribution(other, contribution))
+  }
+  return Object.fromEntries(merged)
+}
+
+/** One piece per key (the newest), then the 5 strongest and the 5 newest, strongest first. */
+function selectEvidence(evidence: readonly Evidence[]): readonly Evidence[] {
+  const byKey = new Map<string, Evidence>()
+  for (const piece of evidence) {
+    const other = byKey.get(piece.key)
+    if (other === undefined || compareEvidenceAge(piece, other) < 0) byKey.set(piece.key, piece)
+  }
+  const pieces = [...byKey.values()]
+  const newest = pieces.toSorted(compareEvidenceAge).slice(0, EVIDENCE_NEWEST)
+  const strongest = pieces.toSorted(compareEvidenceStrength).slice(0, EVIDENCE_STRONGEST)
+  return [...new Set([...strongest, ...newest])].sort(compareEvidenceStrength)
+}
+
+/** Newest first; a total order, so that the order of merging never shows. */
+function compareEvidenceAge(left: Evidence, right: Evidence): number {
+  return right.time - left.time || right.weight - left.weight || compareText(canonicalJson(left), canonicalJson(right))
+}
+
+/** Strongest first, then newest. */
+function compareEvidenceStrength(left: Evidence, right: Evidence): number {
+  return right.weight - left.weight || compareEvidenceAge(left, right)
+}
+
+function byStrength([leftKey, left]: [string, Contribution], [rightKey, right]: [string, Contribution]): number {
+  return right.weight - left.weight || right.last - left.last || compareText(leftKey, rightKey)
+}
+
+function laterRelease(left: Release | undefined, right: Release | undefined): Release | undefined {
+  if (left === undefined || right === undefined) return left ?? right
+  if (left.at !== right.at) return left.at > right.at ? left : right
+  return compareText(canonicalJson(left), canonicalJson(right)) <= 0 ? left : right
+}
+
+/** The first items that fit, at most `maxItems`; an item too long for what is left is passed over, not the end. */
+function takeBytes<Item>(items: readonly Item[], maxItems: number, maxBytes: number): Item[] {
+  const taken: Item[] = []
+  let left = maxBytes - 2
+  for (const item of items) {
+    if (taken.length === maxItems) break
+    const bytes = jsonBytes(item) + 1
+    if (bytes > left) continue
+    left -= bytes
+    taken.push(item)
+  }
+  return taken
+}
+
+/** Independent of the order in which keys were set. */
+function canonicalJson(value: object): string {
+  return JSON.stringify(Object.entries(value).sort(([a], [b]) => compareText(a, b)))
+}
+
+function uniqueSorted(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)].sort(compareText)
+}
+
+/** By UTF-16 code unit, the same on every machine (`localeCompare` is not). */
+function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}
+
+function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value))
+}

@@ -1,0 +1,52 @@
+import { cutBytes, printable } from '../alerts/text.ts'
+import type { ImageReference } from './name.ts'
+import type { Evidence, ImageVerdict } from './types.ts'
+
+const MAX_BYTES = 1024
+
+/**
+ * The line of a verdict's denial or warning: what the sensor saw and when, how long it holds, and the ways out. At most 1 KiB of UTF-8; hostile text is
+ * escaped. The first 250 characters say the essential, because warnings are cut there.
+ *
+ * Namespace and pod of the evidence are told only to the namespace they are from: what happens in one tenant's pods is no other tenant's business.
+ */
+export function denialText(subject: {
+  readonly image: string
+  readonly reference: ImageReference
+  readonly verdict: ImageVerdict
+  readonly namespace: string | undefined
+}): string {
+  const { image, reference, verdict, namespace } = subject
+  const { name, phase } = verdict
+  const evidence = strongestEvidence(verdict)
+  const parts = [
+    `image "${printable(image, 120)}" is ${phase === 'denying' ? 'denied' : 'under suspicion'}: ${evidence === undefined ? printable(verdict.reason, 200) : seen(evidence, namespace)}`,
+    `verdict ${name} until ${isoSecond(verdict.expiresAt)}`,
+    ...(reference.digest === undefined
+      ? [`way out: deploy ${printable(reference.repository, 120)}@sha256:<new digest> or a new tag`]
+      : ['way out: deploy a fixed image with another digest']),
+    `evidence: drawbridge verdicts show ${name}`,
+    `release: drawbridge verdicts release ${name} --as fixed|false-positive|accepted --reason "..."`,
+  ]
+  return cutBytes(parts.join('; '), MAX_BYTES)
+}
+
+function seen(evidence: Evidence, namespace: string | undefined): string {
+  const target = evidence.target === undefined || evidence.target === '' ? '' : ` of ${printable(evidence.target, 100)}`
+  const own = namespace !== undefined && evidence.namespace === namespace && evidence.pod !== undefined
+  const place = own ? ` in pod ${printable(`${namespace}/${evidence.pod}`, 130)}` : ''
+  return `${evidence.detector} reported "${printable(evidence.rule, 100)}"${target}${place} at ${isoSecond(evidence.time)}`
+}
+
+/** The strongest piece that counts since the last release, the newest of equals. Evidence is kept strongest first. */
+function strongestEvidence(verdict: ImageVerdict): Evidence | undefined {
+  const since = verdict.release?.at ?? -Infinity
+  return verdict.evidence.find((piece) => piece.weight > 0 && piece.time > since)
+}
+
+/** `2026-11-22T06:08:15Z`. */
+function isoSecond(time: number): string {
+  return Number.isFinite(time) && Math.abs(time) <= 8.64e15
+    ? `${new Date(time).toISOString().slice(0, 19)}Z`
+    : 'an unknown time'
+}
