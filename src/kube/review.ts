@@ -1,0 +1,160 @@
+import { describeMismatch } from './podShape.ts'
+import { compileShape, isObject, type Shape } from './shape.ts'
+import { printable } from './text.ts'
+import type { AdmissionRequest, AdmissionResponse, GroupVersionKind, GroupVersionResource, Operation } from './types.ts'
+
+export const REVIEW_API_VERSION = 'admission.k8s.io/v1'
+
+const OPERATIONS: readonly string[] = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT'] satisfies readonly Operation[]
+
+const request: Shape = {
+  fields: {
+    uid: 'string',
+    kind: { fields: { group: 'string', version: 'string', kind: 'string' }, required: ['kind'] },
+    resource: { fields: { group: 'string', version: 'string', resource: 'string' }, required: ['resource'] },
+    subResource: 'string',
+    name: 'string',
+    namespace: 'string',
+    operation: 'string',
+    userInfo: { fields: { username: 'string', groups: { list: 'string' } } },
+    dryRun: 'boolean',
+  },
+  required: ['uid', 'kind', 'resource', 'operation'],
+}
+
+const checkRequest = compileShape({ fields: { request }, required: ['request'] })
+
+/** The fields as `checkRequest` leaves them: their types are right, but absent may be null or missing. */
+interface RawRequest {
+  readonly uid: string
+  readonly kind: Partial<GroupVersionKind>
+  readonly resource: Partial<GroupVersionResource>
+  readonly subResource?: string | null
+  readonly name?: string | null
+  readonly namespace?: string | null
+  readonly operation: Operation
+  readonly userInfo?: { readonly username?: string | null; readonly groups?: readonly string[] | null } | null
+  readonly object?: unknown
+  readonly oldObject?: unknown
+  readonly dryRun?: boolean | null
+}
+
+/** `uid` beside an error: the review can still be answered with HTTP 200 and a denial. */
+export type ReadReview =
+  | { readonly request: AdmissionRequest; readonly error?: undefined }
+  | { readonly error: string; readonly uid?: string | undefined; readonly request?: undefined }
+
+/**
+ * Reads an AdmissionReview of `admission.k8s.io/v1` from parsed JSON
+ * (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request).
+ *
+ * The request comes back as a new object with only the fields that Drawbridge reads, nulls left out; `object` and `oldObject`
+ * are passed on unchecked. The error is one line for the caller. Never throws.
+ */
+export const readAdmissionReview = (json: unknown): ReadReview => {
+  if (!isObject(json)) return { error: 'not an AdmissionReview: wanted a JSON object' }
+  const { kind, apiVersion } = json
+  if (kind !== 'AdmissionReview') return { error: `not an AdmissionReview: kind is ${quote(kind)}` }
+  if (apiVersion !== REVIEW_API_VERSION) {
+    return { error: `wanted apiVersion ${REVIEW_API_VERSION}, found ${quote(apiVersion)}` }
+  }
+  const mismatch = checkRequest(json)
+  if (mismatch) return { error: `malformed AdmissionReview: ${describeMismatch(mismatch, '')}`, ...uidOf(json) }
+  const raw = json['request'] as RawRequest
+  if (raw.uid === '') return { error: 'malformed AdmissionReview: request.uid is empty' }
+  if (!OPERATIONS.includes(raw.operation)) {
+    return {
+      error: `malformed AdmissionReview: request.operation is ${quote(raw.operation)}, must be one of ${OPERATIONS.join(', ')}`,
+      uid: raw.uid,
+    }
+  }
+  return { request: clean(raw) }
+}
+
+/** The body of an answer: HTTP 200 with an AdmissionReview, whatever the decision. */
+export const answerReview = (
+  response: AdmissionResponse,
+): {
+  readonly apiVersion: typeof REVIEW_API_VERSION
+  readonly kind: 'AdmissionReview'
+  readonly response: AdmissionResponse
+} => ({ apiVersion: REVIEW_API_VERSION, kind: 'AdmissionReview', response })
+
+/** `reason` of a Status by its HTTP code: what the API server itself answers with these codes. */
+const REASONS: ReadonlyMap<number, string> = new Map([
+  [400, 'BadRequest'],
+  [403, 'Forbidden'],
+  [500, 'InternalError'],
+  [503, 'ServiceUnavailable'],
+  [504, 'Timeout'],
+])
+
+export interface Decision {
+  readonly allowed: boolean
+  /** HTTP code of the Status; used when denied. */
+  readonly code: number
+  /** Used when denied. */
+  readonly message: string
+  readonly warnings?: readonly string[] | undefined
+  readonly auditAnnotations?: Readonly<Record<string, string>> | undefined
+}
+
+/** The response for a decision (a `Judgement` is one). Empty warnings and annotations are left out. */
+export const decisionResponse = (uid: string, decision: Decision): AdmissionResponse => ({
+  uid,
+  allowed: decision.allowed,
+  ...(decision.allowed
+    ? {}
+    : {
+        status: {
+          code: decision.code,
+          reason: REASONS.get(decision.code) ?? 'Forbidden',
+          message: decision.message,
+        },
+      }),
+  ...(decision.warnings?.length ? { warnings: decision.warnings } : {}),
+  ...(decision.auditAnnotations && Object.keys(decision.auditAnnotations).length > 0
+    ? { auditAnnotations: decision.auditAnnotations }
+    : {}),
+})
+
+/** The response for a mutation: allowed, with a JSON Patch (RFC 6902) when there is anything to change. */
+export const patchResponse = (uid: string, patch: readonly object[]): AdmissionResponse => ({
+  uid,
+  allowed: true,
+  ...(patch.length === 0
+    ? {}
+    : { patchType: 'JSONPatch' as const, patch: Buffer.from(JSON.stringify(patch), 'utf8').toString('base64') }),
+})
+
+/** Whether a kubelet asks: the only requester whose mirror pod annotation means anything. */
+export const isNodeRequest = (admission: Pick<AdmissionRequest, 'userInfo'>): boolean =>
+  admission.userInfo?.groups?.includes('system:nodes') ?? false
+
+const clean = (raw: RawRequest): AdmissionRequest => ({
+  uid: raw.uid,
+  kind: { group: raw.kind.group ?? '', version: raw.kind.version ?? '', kind: raw.kind.kind ?? '' },
+  resource: {
+    group: raw.resource.group ?? '',
+    version: raw.resource.version ?? '',
+    resource: raw.resource.resource ?? '',
+  },
+  operation: raw.operation,
+  object: raw.object ?? undefined,
+  oldObject: raw.oldObject ?? undefined,
+  ...(raw.subResource ? { subResource: raw.subResource } : {}),
+  ...(raw.name ? { name: raw.name } : {}),
+  ...(raw.namespace ? { namespace: raw.namespace } : {}),
+  ...(raw.dryRun == null ? {} : { dryRun: raw.dryRun }),
+  ...(raw.userInfo == null
+    ? {}
+    : { userInfo: { username: raw.userInfo.username ?? undefined, groups: raw.userInfo.groups ?? [] } }),
+})
+
+const uidOf = (json: Readonly<Record<string, unknown>>): { readonly uid?: string } => {
+  const { request: found } = json
+  const uid = isObject(found) ? found['uid'] : undefined
+  return typeof uid === 'string' && uid !== '' ? { uid } : {}
+}
+
+const quote = (value: unknown): string => (typeof value === 'string' ? `"${printable(value, 60)}"` : 'not a string')
