@@ -8,6 +8,7 @@ import { Registry } from 'prom-client'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
+import { correlationOptions } from './correlator/settings.ts'
 import type { ContainerDirectory, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
 import { createAlertObserver } from './observe/alerts.ts'
@@ -38,11 +39,11 @@ export interface AlertThreadApi {
   [method: string]: (parameters: never) => unknown
   /** Starts the listener; resolves when alerts are accepted and every known verdict was handed over. */
   start(parameters: undefined): Promise<{ readonly port: number }>
-  listVerdicts(parameters: undefined): Promise<readonly unknown[]>
-  getVerdict(parameters: { readonly name: string }): Promise<unknown>
+  listVerdicts(parameters: undefined): readonly unknown[]
+  getVerdict(parameters: { readonly name: string }): unknown
   release(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   metrics(parameters: undefined): Promise<unknown>
-  setCertificate(parameters: { readonly certificate: string; readonly key: string }): Promise<void>
+  setCertificate(parameters: { readonly certificate: string; readonly key: string }): void
   stop(parameters: { readonly graceMilliseconds: number }): Promise<void>
 }
 
@@ -86,12 +87,7 @@ const correlator = createCorrelator({
   directory: ledger.directory,
   parseReference,
   clock: () => Date.now(),
-  rules: { preset: config.quarantine.preset, overrides: new Map(Object.entries(config.rules)) },
-  thresholds: {
-    warnAt: config.quarantine.warnAt,
-    denyAt: config.quarantine.denyAt,
-    flagMs: config.quarantine.expireAfter,
-  },
+  ...correlationOptions(config),
   observe: {
     alertDecided: ({ decision, alert, verdict, reason }) =>
       observer.alertDecided(decision, { rule: alert.rule, verdict, reason }),

@@ -19,10 +19,12 @@ import { createAdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import type { NamespacePolicy } from './policy/types.ts'
+import { parseReference } from './kube/reference.ts'
 import type { Labels } from './kube/types.ts'
 import { adminApp } from './server/adminApp.ts'
 import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
+import type { Listener } from './server/listener.ts'
 import { webhookApp } from './server/webhookApp.ts'
 import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
 
@@ -171,7 +173,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     },
     applyVerdicts(changes) {
       for (const change of changes) index.apply(change)
-      observer.verdictsIndexed(index.size())
+      observer.verdictsIndexed(index.list().length)
     },
     onEnded(reason) {
       reasons.add('the alert thread is starting again')
@@ -186,12 +188,12 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     resolvePolicy: cachedPolicies((labels) =>
       resolveNamespace(labels, { podSecurityLabels: config.podSecurityLabels }),
     ),
-    findFlagged: findFlagged(index),
+    findFlagged: findFlagged(index, parseReference, () => Date.now()),
     observer,
     now: () => performance.now(),
   }
   const tls = { certificate: certificates.leaf.certificate, key: certificates.leaf.key }
-  const listeners = []
+  const listeners: Listener[] = []
   try {
     listeners.push(
       await startListener({
@@ -229,7 +231,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     await Promise.all([...listeners.map((listener) => listener.drain(0)), alertThread.stop(0)])
     throw error
   }
-  const [webhook, admin] = listeners as [(typeof listeners)[0], (typeof listeners)[0]]
+  const [webhook, admin] = listeners as [Listener, Listener]
 
   const certificateTimer = setInterval(() => {
     void readCertificates()

@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { sources } from '../alerts/sources/index.ts'
 import { parseConfig } from '../config/config.ts'
+import { correlationOptions } from '../correlator/settings.ts'
 import { replay } from '../correlator/replay.ts'
+import { parseReference } from '../kube/reference.ts'
 import { EXIT, table, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 
@@ -32,7 +34,10 @@ export async function replayFile(
     options.configFile === undefined ? '' : (await readInput(options.configFile, io)).toString('utf8'),
     options.configFile ?? 'defaults',
   )
-  const result = await replay(await readInput(file, io), source.decode, config)
+  const result = await replay(await readInput(file, io), source.decode, {
+    parseReference,
+    ...correlationOptions(config),
+  })
   if (options.output === 'json') {
     io.out(`${JSON.stringify(result, undefined, 2)}\n`)
   } else {

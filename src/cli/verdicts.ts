@@ -1,6 +1,7 @@
 /** `drawbridge verdicts list|show|release`: what is flagged, why, and the way back. */
 import type { ImageVerdict } from '../verdicts/types.ts'
-import { currentScore } from '../verdicts/score.ts'
+import { countedContributions } from '../verdicts/phase.ts'
+import { scoreAt } from '../verdicts/score.ts'
 import { age, EXIT, table } from './io.ts'
 import type { CliIo } from './io.ts'
 
@@ -16,6 +17,8 @@ export interface VerdictAccess {
 }
 
 const imageOf = (verdict: ImageVerdict): string => verdict.references[0] ?? verdict.digests[0] ?? '(unknown)'
+
+const scoreNow = (verdict: ImageVerdict, now: number): number => scoreAt(countedContributions(verdict), now)
 
 const time = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 
@@ -34,7 +37,7 @@ export async function listVerdicts(
     const rows = verdicts.map((verdict) => [
       verdict.name.length > 24 ? `${verdict.name.slice(0, 23)}…` : verdict.name,
       verdict.phase,
-      currentScore(verdict, io.now()).toFixed(0),
+      scoreNow(verdict, io.now()).toFixed(0),
       imageOf(verdict),
       age(io.now() - verdict.phaseSince),
       verdict.reason,
@@ -77,7 +80,7 @@ export async function showVerdict(
     ['Name:', verdict.name],
     ['Phase:', `${verdict.phase} since ${time(verdict.phaseSince)}`],
     ['Reason:', verdict.reason],
-    ['Score now:', currentScore(verdict, io.now()).toFixed(1)],
+    ['Score now:', scoreNow(verdict, io.now()).toFixed(1)],
     ['Expires:', time(verdict.expiresAt)],
     ...verdict.references.map((reference): [string, string] => ['Image:', reference]),
     ...verdict.digests.map((digest): [string, string] => ['Digest:', digest]),

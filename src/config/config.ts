@@ -72,7 +72,7 @@ const schema = z.strictObject({
     .prefault({}),
   quarantine: z
     .strictObject({
-      preset: z.enum(['default', 'strict']).default('default'),
+      preset: z.enum(['standard', 'strict']).default('standard'),
       warnAt: z.number().positive().max(10_000).default(50),
       denyAt: z.number().positive().max(10_000).default(100),
       expireAfter: duration.prefault('30d'),

@@ -1,0 +1,25 @@
+/** From the words of `drawbridge.yaml` to the options of the correlator; the same for the server and for `replay`. */
+import type { ClassifyOptions, RuleOverride } from '../alerts/classes.ts'
+import type { Thresholds } from '../verdicts/phase.ts'
+
+/** The parts of the configuration that decide verdicts. Durations in milliseconds. */
+export interface CorrelationSettings {
+  readonly quarantine: {
+    readonly preset: 'standard' | 'strict'
+    readonly warnAt: number
+    readonly denyAt: number
+    readonly expireAfter: number
+  }
+  readonly rules: Readonly<Record<string, RuleOverride>>
+}
+
+/** Rules and thresholds for `createCorrelator` and `replay`. */
+export function correlationOptions({ quarantine, rules }: CorrelationSettings): {
+  readonly rules: ClassifyOptions
+  readonly thresholds: Partial<Thresholds>
+} {
+  return {
+    rules: { preset: quarantine.preset, overrides: new Map(Object.entries(rules)) },
+    thresholds: { warnAt: quarantine.warnAt, denyAt: quarantine.denyAt, flagMs: quarantine.expireAfter },
+  }
+}
