@@ -7,7 +7,8 @@ import { inPod } from '../checkHelpers.ts'
  * Restricted fields: spec.volumes[*].<type>
  * Allowed values: configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected, secret
  *
- * A volume of no known type, or with a forbidden type beside an allowed one, is forbidden too.
+ * A type that nobody knows, or a forbidden type beside an allowed one, is forbidden too. A volume without a type is an emptyDir:
+ * the API server fills that in, a file has not met it yet.
  *
  * Source: kubernetes/pod-security-admission:policy/check_restrictedVolumes.go
  */
@@ -35,10 +36,8 @@ const restrictedVolumes_1_0: CheckFunction = (_metadata, spec) =>
   inPod(
     RULE,
     (spec.volumes ?? []).flatMap((volume, index) => {
-      const types = Object.keys(volume).filter((key) => key !== 'name' && volume[key] != null)
-      const forbidden = types.find((type) => !ALLOWED.has(type))
-      if (forbidden !== undefined) return [{ path: `spec.volumes[${index}].${forbidden}`, found: forbidden }]
-      return types.length === 0 ? [{ path: `spec.volumes[${index}]`, found: 'of no known type' }] : []
+      const forbidden = Object.keys(volume).find((key) => key !== 'name' && volume[key] != null && !ALLOWED.has(key))
+      return forbidden === undefined ? [] : [{ path: `spec.volumes[${index}].${forbidden}`, found: forbidden }]
     }),
   )
 

@@ -1,0 +1,23 @@
+import { MIRROR_POD_ANNOTATION } from '../kube/names.ts'
+import { checkPodShape } from '../kube/podShape.ts'
+import { findPodTemplate } from '../kube/podTemplate.ts'
+import type { PodTemplate } from '../kube/types.ts'
+import { injectSeccomp } from './seccomp.ts'
+import type { MutationSettings, PatchOperation } from './types.ts'
+
+/**
+ * The patch for a pod that is being created (rule 1): minimal, idempotent, always applicable, never over an explicit value. The caller calls
+ * this for pods on CREATE only, never for templates or updates.
+ *
+ * Empty if there is nothing to do, for mirror pods and Windows pods, and for an object that is no readable pod: refusing it is the
+ * validating webhook's work. Pure; never throws, whatever `pod` is.
+ */
+export const mutatePod = (pod: unknown, settings: MutationSettings): readonly PatchOperation[] => {
+  const found = findPodTemplate({ group: '', kind: 'Pod' }, pod)
+  if (!found || checkPodShape(found.metadata, found.spec, found.path) !== undefined) return []
+  const { metadata, spec } = found as PodTemplate
+  if (settings.requesterIsNode && Object.hasOwn(metadata.annotations ?? {}, MIRROR_POD_ANNOTATION)) return []
+  // The API server refuses seccomp on a pod that says it is for Windows.
+  if (spec.os?.name === 'windows') return []
+  return injectSeccomp(spec, settings.seccomp)
+}

@@ -1,0 +1,177 @@
+import { EXCEPTION_ANNOTATION } from '../kube/names.ts'
+import { printable, shorten } from '../kube/text.ts'
+import { formatProfile } from './namespace.ts'
+import type { ProfileAtVersion, Violation } from './types.ts'
+
+/** A denial's message in bytes; every text here is printable ASCII (and `\n`), so bytes are characters. */
+export const MAX_DENIAL = 1024
+/** A warning in characters: the API server may cut what is longer than 256. */
+export const MAX_WARNING = 255
+/** All warnings about one profile together; the API server stops passing warnings on at 4096. */
+const MAX_PROFILE_WARNINGS = 1600
+/** What violations keep of a denial that also quotes verdicts. */
+const RESERVED_FOR_VIOLATIONS = 450
+/** Pod names may be longer (253); the sizes above are chosen so that every part of a denial keeps at least one line. */
+const MAX_NAME = 63
+
+/** What is judged: `kind` as the user wrote it (`Pod`, `Deployment`), `name` hostile. */
+export interface Subject {
+  readonly kind: string
+  readonly name: string
+  /** Where the template stands, as `FoundTemplate.path`: empty for a pod. */
+  readonly path: string
+}
+
+/** A verdict's line and the image's place in the pod. */
+export interface FlaggedLine {
+  readonly path: string
+  readonly text: string
+}
+
+/** `pod "web"`, `Deployment "web"`. */
+export const nameSubject = ({ kind, name }: Subject): string =>
+  `${kind === 'Pod' ? 'pod' : printable(kind, 40)} "${printable(name, MAX_NAME)}"`
+
+/**
+ * One violation in one line of at most 255 characters, the same in denials, warnings and on the command line (rule 6): what, check, path,
+ * found, required, how to fix, how to get an exception. `templatePath` goes before the path. Values are escaped; where the
+ * line would be too long they are shortened, the advice is not.
+ */
+export const violationLine = (violation: Violation, templatePath = ''): string => {
+  const { check, reason, required, fix } = violation
+  const path = templatePath === '' ? violation.path : `${templatePath}.${violation.path}`
+  const write = (widths: { readonly container: number; readonly path: number; readonly found: number }): string => {
+    const container =
+      violation.container === undefined ? '' : `container "${printable(violation.container, widths.container)}": `
+    const place = `${printable(path, widths.path)} is ${printable(violation.found, widths.found)}`
+    const what = reason === check ? check : `${reason} (${check})`
+    return `${what}: ${container}${place}, must be ${required}; fix: ${fix}; exception: annotation ${EXCEPTION_ANNOTATION}`
+  }
+  const full = write({ container: 63, path: 160, found: 80 })
+  if (full.length <= MAX_WARNING) return full
+  const narrow = { container: 20, path: 3, found: 24 }
+  const room = MAX_WARNING - write(narrow).length + narrow.path
+  return shorten(write({ ...narrow, path: Math.max(room, narrow.path) }), MAX_WARNING)
+}
+
+export interface DenialParts {
+  readonly subject: Subject
+  /** Namespace labels that could not be resolved: said first, they explain the rest. */
+  readonly problems: readonly string[]
+  readonly enforce: ProfileAtVersion | undefined
+  readonly violations: readonly Violation[]
+  readonly flagged: readonly FlaggedLine[]
+  /** A last line, for example about mirror pods. */
+  readonly note?: string | undefined
+}
+
+/**
+ * The message of a denial: at most 1 KiB, one line per failed check and verdict, and "and N more" for what did not fit. Every failed check
+ * gets a line before any gets its second.
+ */
+export const denialText = ({ subject, problems, enforce, violations, flagged, note }: DenialParts): string => {
+  const name = nameSubject(subject)
+  const blocks: string[] = []
+  const room = (): number => MAX_DENIAL - blocks.reduce((sum, block) => sum + block.length + 1, 0)
+  const last = note === undefined ? '' : `\n${printable(note, 200)}`
+
+  const [problem] = problems
+  if (problem !== undefined) blocks.push(`drawbridge: ${printable(problem, 240)}`)
+  if (flagged.length > 0) {
+    const header = `drawbridge: ${name} uses an image that runtime alerts flagged:`
+    const reserved = violations.length > 0 ? RESERVED_FOR_VIOLATIONS : 0
+    const budget = room() - header.length - reserved - last.length
+    const lines = flagged.map((line) => `- ${flaggedLine(line, subject.path, budget - MORE_WIDTH - 3)}`)
+    const count = countFitting(lines, lines.length, budget)
+    const missing = lines.length - count
+    blocks.push([header, ...lines.slice(0, count), ...(missing === 0 ? [] : [`- and ${missing} more`])].join('\n'))
+  }
+  if (violations.length > 0 && enforce) {
+    const header = `drawbridge: ${name} breaks profile ${formatProfile(enforce)}:`
+    const budget = room() - header.length - last.length
+    blocks.push([header, ...violationLines(violations, subject.path, budget, '- ')].join('\n'))
+  }
+  return `${blocks.join('\n')}${last}`
+}
+
+/** The denial of an object whose shape no check can read. One line. */
+export const malformedText = (subject: Subject, mismatch: string): string =>
+  `drawbridge: ${nameSubject(subject)} cannot be judged: ${printable(mismatch, 400)}`
+
+/**
+ * Warnings about one profile: a headline and a line per violation, each at most 255 characters, together about 1,600.
+ * `headline` says what would happen, for example `pod "web" would break profile restricted:latest`.
+ */
+export const profileWarnings = (
+  headline: string,
+  violations: readonly Violation[],
+  templatePath: string,
+): readonly string[] =>
+  violations.length === 0
+    ? []
+    : [
+        shorten(`drawbridge: ${headline}`, MAX_WARNING),
+        ...violationLines(violations, templatePath, MAX_PROFILE_WARNINGS, ''),
+      ]
+
+/** A longer line as warnings of at most 255 characters each, cut between words: nothing of a verdict's advice is lost. */
+export const asWarnings = (line: string): readonly string[] => {
+  const warnings: string[] = []
+  let rest = printable(line, 2 * MAX_DENIAL)
+  while (rest.length > MAX_WARNING) {
+    const space = rest.lastIndexOf(' ', MAX_WARNING)
+    const end = space > 0 ? space : MAX_WARNING
+    warnings.push(rest.slice(0, end))
+    rest = rest.slice(space > 0 ? end + 1 : end)
+  }
+  return [...warnings, rest]
+}
+
+/** A verdict's line with the image's path before it, in at most `max` characters. */
+export const flaggedLine = ({ path, text }: FlaggedLine, templatePath: string, max = MAX_DENIAL): string =>
+  printable(`${templatePath === '' ? path : `${templatePath}.${path}`}: ${text}`, Math.max(max, 64))
+
+/** Room for the line that says how many did not fit. */
+const MORE_WIDTH = 64
+/** No line of a violation is shorter. */
+const SHORTEST_LINE = 80
+
+const violationLines = (
+  violations: readonly Violation[],
+  templatePath: string,
+  budget: number,
+  prefix: string,
+): readonly string[] => {
+  const rounds = new Map<string, number>()
+  const ranked = violations.map((violation, index) => {
+    const round = rounds.get(violation.check) ?? 0
+    rounds.set(violation.check, round + 1)
+    return { index, round }
+  })
+  // Only as many lines are written as could fit: a pod may break checks thousands of times.
+  const candidates = ranked
+    .sort((a, b) => a.round - b.round || a.index - b.index)
+    .slice(0, Math.ceil(budget / SHORTEST_LINE) + 1)
+    .map(({ index }) => ({ index, line: `${prefix}${violationLine(violations[index] as Violation, templatePath)}` }))
+  const count = countFitting(
+    candidates.map(({ line }) => line),
+    violations.length,
+    budget,
+  )
+  const shown = candidates
+    .slice(0, count)
+    .sort((a, b) => a.index - b.index)
+    .map(({ line }) => line)
+  const missing = violations.length - count
+  return missing === 0 ? shown : [...shown, `${prefix}and ${missing} more; see all with: drawbridge check -f FILE`]
+}
+
+/** How many of the lines fit into `budget` characters, when the others of `total` are only counted in a last line. */
+const countFitting = (lines: readonly string[], total: number, budget: number): number => {
+  let left = budget
+  for (const [index, line] of lines.entries()) {
+    left -= line.length + 1
+    if (left < (index + 1 === total ? 0 : MORE_WIDTH)) return index
+  }
+  return lines.length
+}
