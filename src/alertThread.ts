@@ -125,9 +125,8 @@ function countByPhase(): ReadonlyMap<string, number> {
 }
 
 async function openLedger(): Promise<Ledger> {
-  const { openSqlite } = await import('./adapters/sqlite.ts')
-  const sqlite = await openSqlite(join(options.dataDirectory, 'ledger.sqlite'))
-  return sqlite
+  const { openSqliteLedger } = await import('./adapters/sqlite.ts')
+  return openSqliteLedger({ file: join(options.dataDirectory, 'ledger.sqlite'), clock: () => Date.now() })
 }
 
 async function start(): Promise<{ readonly port: number }> {

@@ -79,7 +79,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
     }
   }
   const pod = { metadata: found.metadata, spec: found.spec } as Pod
-  const patch = mutatePod(pod, policy)
+  const patch = mutatePod(pod, { seccomp: policy.seccomp, requesterIsNode: false })
   const mutated = jsonPatch.applyPatch(structuredClone(pod), structuredClone(patch) as never).newDocument
   const judgement = judge({
     policy,

@@ -134,3 +134,12 @@ const quarantineOf = (value: string | undefined, enforcing: boolean): Resolved<Q
 
 const problem = (label: string, value: string, what: string): string =>
   `namespace label ${label}: "${printable(value, MAX_LABEL_VALUE)}" ${what}`
+
+/** Whether the labels of a namespace ask for anything at all. */
+export const isOptedIn = ({ enforce, warn, audit, seccomp, quarantine, problems }: NamespacePolicy): boolean =>
+  enforce !== undefined ||
+  warn !== undefined ||
+  audit !== undefined ||
+  seccomp !== undefined ||
+  quarantine !== 'off' ||
+  problems.length > 0
