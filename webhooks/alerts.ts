@@ -50,8 +50,6 @@ export function createAlerts(options: {
         headers: { 'Retry-After': '1' },
       }
     }
-    for (const { alert, decision, verdict, reason } of outcomes)
-      observer.alertDecided(decision, { rule: alert.rule, verdict, reason })
 
     const answer = {
       accepted: findings.length + telemetry,

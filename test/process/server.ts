@@ -1,5 +1,6 @@
 /** Runs the bundled program as a user does, and talks to it over TLS. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -231,7 +232,8 @@ export function dropAlert(
     hostname: 'node1',
     output: 'Critical Executing binary not part of base image',
     output_fields: {
-      'container.id': options.container ?? '67aacb04675f',
+      // One container runs one image: the id follows from it.
+      'container.id': options.container ?? createHash('sha256').update(image).digest('hex').slice(0, 12),
       'container.image.repository': image.slice(0, colon),
       'container.image.tag': image.slice(colon + 1),
       'container.name': 'web',

@@ -43,7 +43,7 @@ describe('a standalone server', () => {
     for (const path of ['/livez', '/readyz', '/metrics'])
       assert.equal((await server.post(server.file.admin + path, '')).status, 404)
     for (const path of ['/livez', '/readyz', '/metrics']) assert.equal((await server.admin(path)).status, 200, path)
-    assert.match((await server.admin('/metrics')).text, /^drawbridge_admission_requests_total/m)
+    assert.match((await server.admin('/metrics')).text, /^# TYPE drawbridge_admission_requests_total counter$/m)
     assert.equal((await server.post(`${server.file.admin}/api/v1/verdicts`, '')).status, 401)
   })
 
