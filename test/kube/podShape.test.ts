@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { checkPodShape } from '../../src/kube/podShape.ts'
 
 const web = { name: 'web', image: 'nginx' }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { digestOfImageId, isDigest, parseReference } from '../../src/kube/reference.ts'
 
 const hex = 'a1'.repeat(32)
