@@ -135,9 +135,9 @@ describe('compileRegistry', () => {
       check('weak', { profiles: ['baseline', 'restricted'] }),
       check('strong', { profiles: ['restricted'], replaces: ['weak'], versions: [{ since: 5, check: nothing }] }),
     ])
-    const ids = (profile: BuiltinProfile, version: MinorVersion) => registry(profile, version).map(({ id }) => id)
-    assert.deepEqual(ids('restricted', 4), ['weak'])
-    assert.deepEqual(ids('restricted', 5), ['strong'])
-    assert.deepEqual(ids('baseline', 5), ['weak'])
+    const idsOf = (profile: BuiltinProfile, version: MinorVersion) => registry(profile, version).map(({ id }) => id)
+    assert.deepEqual(idsOf('restricted', 4), ['weak'])
+    assert.deepEqual(idsOf('restricted', 5), ['strong'])
+    assert.deepEqual(idsOf('baseline', 5), ['weak'])
   })
 })
