@@ -58,7 +58,7 @@ describe('findPodTemplate', () => {
     assert.deepEqual(findPodTemplate({ group: '', kind: 'Pod' }, null), { metadata: {}, spec: null, path: '' })
   })
 
-  it('reads own fields only', () => {
+  it('takes nothing from an own __proto__ key', () => {
     const object = JSON.parse('{"__proto__":{"spec":{"containers":[]}}}') as unknown
     assert.deepEqual(findPodTemplate({ group: '', kind: 'Pod' }, object), { metadata: {}, spec: undefined, path: '' })
   })
