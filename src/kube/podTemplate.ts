@@ -44,14 +44,11 @@ export const findPodTemplate = (
   const walked: string[] = []
   for (const step of steps) {
     if (!isObject(holder)) return { metadata: {}, spec: holder, path: walked.slice(0, -1).join('.') }
-    holder = Object.hasOwn(holder, step) ? holder[step] : undefined
+    holder = holder[step]
     if (holder == null) return undefined
     walked.push(step)
   }
   const path = walked.join('.')
   if (!isObject(holder)) return { metadata: {}, spec: holder, path }
-  return { metadata: ownField(holder, 'metadata') ?? {}, spec: ownField(holder, 'spec'), path }
+  return { metadata: holder['metadata'] ?? {}, spec: holder['spec'], path }
 }
-
-const ownField = (object: Readonly<Record<string, unknown>>, name: string): unknown =>
-  Object.hasOwn(object, name) ? object[name] : undefined

@@ -30,10 +30,16 @@ export interface ImageReference {
 /**
  * Parses an image reference as container runtimes do: `nginx` is `docker.io/library/nginx:latest`, a first part with a dot,
  * a port or capitals, or `localhost`, is a registry. The registry is put in lower case, since host names know no case.
- * Undefined for what is no reference (also for a bare 64-digit image id, which a registry cannot serve).
+ * `sha256:<hex>` alone is an image id: its digest is set. Undefined for what is no reference (64 bare hex digits too, as in distribution).
  */
 export const parseReference = (text: string): ImageReference | undefined => {
   if (text.length === 0 || text.length > MAX_LENGTH || BARE_IMAGE_ID.test(text)) return undefined
+
+  // The grammar reads `sha256:<hex>` as a repository and a tag; containerd reads it as the id of a local image, and that is what runs.
+  if (isDigest(text)) {
+    const repository = `docker.io/library/${text.slice(0, text.indexOf(':'))}`
+    return { registry: 'docker.io', repository, digest: text, normalized: `${repository}@${text}` }
+  }
 
   const at = text.indexOf('@')
   const digest = at === -1 ? undefined : text.slice(at + 1)

@@ -103,8 +103,8 @@ const fields = (
     if (value == null) return undefined
     if (!isObject(value)) return wrong('an object', value)
     for (const field of known) {
-      // Own properties only: `__proto__` in hostile JSON must not lend a value.
-      const found = Object.hasOwn(value, field.name) ? value[field.name] : undefined
+      // Read as the checks read it. `__proto__` in parsed JSON is a plain own key and lends nothing.
+      const found = value[field.name]
       const mismatch = field.required && found == null ? wrong(field.wanted, found) : field.check(found)
       if (mismatch) return below(`.${field.name}`, mismatch)
     }

@@ -44,14 +44,20 @@ export const violationLine = (violation: Violation, templatePath = ''): string =
     const container =
       violation.container === undefined ? '' : `container "${printable(violation.container, widths.container)}": `
     const place = `${printable(path, widths.path)} is ${printable(violation.found, widths.found)}`
-    const what = reason === check ? check : `${reason} (${check})`
-    return `${what}: ${container}${place}, must be ${required}; fix: ${fix}; exception: annotation ${EXCEPTION_ANNOTATION}`
+    const what = nameCheck(check, reason)
+    return `${what}: ${container}${place}, must be ${required}; fix: ${fix}; exception: ${EXCEPTION_ANNOTATION}`
   }
   const full = write({ container: 63, path: 160, found: 80 })
   if (full.length <= MAX_WARNING) return full
   const narrow = { container: 20, path: 3, found: 24 }
   const room = MAX_WARNING - write(narrow).length + narrow.path
   return shorten(write({ ...narrow, path: Math.max(room, narrow.path) }), MAX_WARNING)
+}
+
+/** Upstream's phrase and the check's ID, without saying the same twice: `host namespaces (hostNamespaces)`, `runAsNonRoot != true`. */
+const nameCheck = (check: string, reason: string): string => {
+  if (reason.includes(check)) return reason
+  return check.includes(reason) ? check : `${reason} (${check})`
 }
 
 export interface DenialParts {
@@ -163,7 +169,13 @@ const violationLines = (
     .sort((a, b) => a.index - b.index)
     .map(({ line }) => line)
   const missing = violations.length - count
-  return missing === 0 ? shown : [...shown, `${prefix}and ${missing} more; see all with: drawbridge check -f FILE`]
+  if (missing === 0) return shown
+  const named = new Set(candidates.slice(0, count).map(({ index }) => violations[index]?.check))
+  const unnamed = [...rounds.keys()].filter((check) => !named.has(check))
+  const used = shown.reduce((sum, line) => sum + line.length + 1, 0)
+  const left = Math.min(budget - used, MAX_WARNING) - MORE_WIDTH
+  const names = unnamed.length === 0 || left < 24 ? '' : ` (${shorten(unnamed.join(', '), left)})`
+  return [...shown, `${prefix}and ${missing} more${names}; see all with: drawbridge check -f FILE`]
 }
 
 /** How many of the lines fit into `budget` characters, when the others of `total` are only counted in a last line. */

@@ -16,7 +16,7 @@ const RULE = {
   check: 'allowPrivilegeEscalation',
   reason: 'allowPrivilegeEscalation != false',
   required: 'false',
-  fix: 'set allowPrivilegeEscalation: false',
+  fix: 'set it to false',
 }
 
 const allowPrivilegeEscalation_1_8: CheckFunction = (_metadata, spec) =>

@@ -30,8 +30,8 @@ const ALLOWED: ReadonlySet<string> = new Set([
 const RULE = {
   check: 'capabilities_baseline',
   reason: 'non-default capabilities',
-  required: "within the runtime's default set",
-  fix: 'remove them from add',
+  required: 'default ones only',
+  fix: 'remove it from add',
 }
 
 const capabilitiesBaseline_1_0: CheckFunction = (_metadata, spec) =>

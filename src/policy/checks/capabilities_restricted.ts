@@ -17,8 +17,8 @@ import { inContainers, isWindowsPod, joinValues, NOT_SET } from '../checkHelpers
  */
 
 const SHARED = { check: 'capabilities_restricted', reason: 'unrestricted capabilities' }
-const DROP = { ...SHARED, required: 'a list with ALL', fix: 'set capabilities.drop: ["ALL"]' }
-const ADD = { ...SHARED, required: 'only NET_BIND_SERVICE', fix: 'remove the others from add' }
+const DROP = { ...SHARED, required: 'a list with ALL', fix: 'set drop: ["ALL"]' }
+const ADD = { ...SHARED, required: 'only NET_BIND_SERVICE', fix: 'remove it from add' }
 
 const mustDropAll: CheckFunction = (_metadata, spec) =>
   inContainers(DROP, spec, (container, path) => {

@@ -19,7 +19,7 @@ const hostNamespaces_1_0: CheckFunction = (_metadata, spec) =>
         check: 'hostNamespaces',
         reason: 'host namespaces',
         required: 'false or not set',
-        fix: `remove ${field} or set it to false`,
+        fix: `remove ${field}`,
       },
       [{ path: `spec.${field}`, found: 'true' }],
     ),

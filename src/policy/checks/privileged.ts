@@ -14,7 +14,7 @@ const RULE = {
   check: 'privileged',
   reason: 'privileged',
   required: 'false or not set',
-  fix: 'remove privileged or set it to false',
+  fix: 'remove it',
 }
 
 const privileged_1_0: CheckFunction = (_metadata, spec) =>

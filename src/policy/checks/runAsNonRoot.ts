@@ -15,7 +15,7 @@ const RULE = {
   check: 'runAsNonRoot',
   reason: 'runAsNonRoot != true',
   required: 'true',
-  fix: 'set runAsNonRoot: true',
+  fix: 'set it to true',
 }
 
 const runAsNonRoot_1_0: CheckFunction = (_metadata, spec) => {

@@ -18,8 +18,8 @@ const REASON = 'may run as root'
 const RULE = {
   check: CHECK,
   reason: REASON,
-  required: 'true (or runAsUser not 0)',
-  fix: 'set runAsNonRoot: true or a runAsUser',
+  required: 'true, or runAsUser not 0',
+  fix: 'set it to true, or set runAsUser',
 }
 
 const userZero = neverUserZero(CHECK, REASON)

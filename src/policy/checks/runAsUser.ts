@@ -17,7 +17,7 @@ import { hasUserNamespace, inContainers, inPod } from '../checkHelpers.ts'
 export const neverUserZero =
   (check: string, reason: string): CheckFunction =>
   (_metadata, spec) => {
-    const rule = { check, reason, required: 'any user but 0', fix: 'remove runAsUser: 0 or choose another user' }
+    const rule = { check, reason, required: 'any user but 0', fix: 'choose another user' }
     return [
       ...inPod(
         rule,

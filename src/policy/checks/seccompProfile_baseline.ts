@@ -55,7 +55,7 @@ export const writtenSeccompMustFilter =
       check,
       reason: 'seccompProfile',
       required: 'RuntimeDefault or a named Localhost',
-      fix: 'set type: RuntimeDefault',
+      fix: 'set RuntimeDefault',
     }
     const podProfile = spec.securityContext?.seccompProfile
     return [

@@ -23,7 +23,7 @@ export const seccompMustBeSet = (check: string): CheckFunction => {
     check,
     reason: 'seccompProfile',
     required: 'RuntimeDefault or a named Localhost',
-    fix: "set the pod's seccompProfile type: RuntimeDefault",
+    fix: 'set RuntimeDefault for the pod',
   }
   return (metadata, spec) => [
     ...written(metadata, spec),

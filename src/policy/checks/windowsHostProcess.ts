@@ -15,7 +15,7 @@ const RULE = {
   check: 'windowsHostProcess',
   reason: 'hostProcess',
   required: 'false or not set',
-  fix: 'remove hostProcess or set it to false',
+  fix: 'remove it',
 }
 
 const windowsHostProcess_1_0: CheckFunction = (_metadata, spec) => [
