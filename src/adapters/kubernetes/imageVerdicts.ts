@@ -210,7 +210,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   return {
     load: async () => {
       await cache.synced(options.loadTimeoutMs ?? 30_000).catch((error: unknown) => {
-        if (error instanceof Error && /could not find the requested resource/.test(error.message)) {
+        if (error instanceof KubernetesError && error.status === 404) {
           throw new KubernetesError(
             404,
             'NotFound',

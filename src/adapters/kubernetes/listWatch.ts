@@ -93,7 +93,12 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
   const abort = new AbortController()
   const random = options.random ?? Math.random
   const pageSize = options.pageSize ?? 500
-  const state = { synced: false, failures: 0, paged: true, problem: 'not listed yet' }
+  const state = {
+    synced: false,
+    failures: 0,
+    paged: true,
+    problem: new KubernetesError(0, 'Timeout', 'not listed yet'),
+  }
   const waiting = new Set<() => void>()
 
   /** A callback that throws is a bug elsewhere; it must not cost the watch. */
@@ -108,8 +113,9 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     }
   }
 
-  const problem = (message: string): void => {
-    state.problem = message
+  const problem = (message: string, cause?: unknown): void => {
+    const { status, reason } = cause instanceof KubernetesError ? cause : { status: 0, reason: 'Unknown' }
+    state.problem = new KubernetesError(status, reason, message)
     tell(() => options.onProblem?.(message))
   }
 
@@ -236,7 +242,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         // A continue token expired between two pages: paging is too slow for this cluster, so ask for all at once.
         if (error instanceof KubernetesError && error.status === 410) state.paged = false
         state.failures += 1
-        problem(`${options.path} cannot be listed: ${error instanceof Error ? error.message : String(error)}`)
+        problem(`${options.path} cannot be listed: ${error instanceof Error ? error.message : String(error)}`, error)
       }
       await pause()
     }
@@ -259,7 +265,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
         if (state.synced) return resolve()
         const timer = setTimeout(() => {
           waiting.delete(wake)
-          reject(new KubernetesError(0, 'Timeout', state.problem))
+          reject(state.problem)
         }, timeoutMs)
         const wake = (): void => {
           clearTimeout(timer)
