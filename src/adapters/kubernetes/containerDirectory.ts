@@ -28,17 +28,27 @@ export interface ContainerDirectoryOptions {
 
 export interface FedContainerDirectory extends ContainerDirectory {
   /** A pod as it is now, in place of what was known of it. */
-  update(pod: SeenPod): void
+  readonly update: (pod: SeenPod) => void
   /** A pod is gone; its containers stay for 24 h. */
-  remove(pod: SeenPod): void
+  readonly remove: (pod: SeenPod) => void
   /** Digests of one image, as a node lists them. */
-  linkDigests(digests: readonly string[]): void
+  readonly linkDigests: (digests: readonly string[]) => void
   readonly size: () => number
 }
 
 interface Entry {
   record: ContainerRecord
   present: boolean
+}
+
+const podKey = (record: { readonly namespace: string; readonly pod: string }): string =>
+  `${record.namespace}/${record.pod}`
+
+/** Sorted, bounded; `a` itself when `b` adds nothing. */
+function union(a: readonly string[], b: readonly string[]): readonly string[] {
+  const all = new Set(a)
+  for (const digest of b) if (all.size < MAX_DIGESTS) all.add(digest)
+  return all.size === a.length ? a : [...all].sort()
 }
 
 /** Adds to the set under a key, making it if need be. */
@@ -67,9 +77,6 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
   const departed = new Set<string>()
   const links = new Map<string, ReadonlySet<string>>()
 
-  const podKey = (record: { readonly namespace: string; readonly pod: string }): string =>
-    `${record.namespace}/${record.pod}`
-
   const drop = (key: string): void => {
     const entry = entries.get(key)
     if (entry === undefined) return
@@ -93,12 +100,11 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
   const view = ({ record, present }: Entry): ContainerRecord =>
     present ? { ...record, lastSeen: options.now() } : record
 
-  const withLinks = (digests: readonly string[]): readonly string[] => {
-    const all = new Set(digests)
-    for (const digest of digests)
-      for (const other of links.get(digest) ?? []) if (all.size < MAX_DIGESTS) all.add(other)
-    return all.size === digests.length ? digests : [...all].sort()
-  }
+  const withLinks = (digests: readonly string[]): readonly string[] =>
+    union(
+      digests,
+      digests.flatMap((digest) => [...(links.get(digest) ?? [])]),
+    )
 
   const setRecord = (key: string, entry: Entry, record: ContainerRecord): void => {
     entry.record = record
@@ -117,17 +123,13 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
   const update = (pod: SeenPod): void => {
     const time = options.now()
     const keys = new Set<string>()
-    for (const container of pod.containers) {
+    for (const { past, ...container } of pod.containers) {
       const key = `${pod.uid}/${container.containerId}`
       keys.add(key)
       const entry = entries.get(key)
       if (entry === undefined) {
-        const record: ContainerRecord = {
-          ...container,
-          digests: withLinks(container.digests),
-          firstSeen: time,
-          lastSeen: time,
-        }
+        const digests = withLinks(container.digests)
+        const record: ContainerRecord = { ...container, digests, firstSeen: time, lastSeen: time }
         const added: Entry = { record, present: true }
         entries.set(key, added)
         addTo(byPrefix, container.containerId.slice(0, PREFIX_LENGTH), key)
@@ -137,6 +139,9 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
       }
       entry.present = true
       departed.delete(key)
+      // The same run under another digest of its image. Of a past run the status no longer knows the image.
+      const digests = past ? entry.record.digests : union(entry.record.digests, withLinks(container.digests))
+      if (digests.length > entry.record.digests.length) setRecord(key, entry, { ...entry.record, digests })
     }
     for (const key of current.get(pod.uid) ?? []) if (!keys.has(key)) leave(key)
     if (keys.size === 0) current.delete(pod.uid)
@@ -231,8 +236,8 @@ export function watchContainers(options: WatchContainersOptions): WatchedContain
       ? undefined
       : listWatch({ client, path: '/api/v1/nodes', select: digestGroupsOfNode, onAdd: link, onUpdate: link, onProblem })
   return {
-    findById: directory.findById,
-    findByPod: directory.findByPod,
+    findById: (prefix) => directory.findById(prefix),
+    findByPod: (namespace, pod, container, podUid) => directory.findByPod(namespace, pod, container, podUid),
     size: directory.size,
     synced: pods.synced,
     isSynced: pods.isSynced,

@@ -34,17 +34,17 @@ export interface ListWatchOptions<T> {
 
 export interface ListWatch<T> {
   /** Keyed `namespace/name`, or `name` for cluster-scoped kinds. */
-  get(key: string): T | undefined
+  readonly get: (key: string) => T | undefined
   readonly size: () => number
   /** True between the first complete list and `stop`. Stays true while a lost watch is repaired. */
   readonly isSynced: () => boolean
   readonly values: () => IterableIterator<T>
   /** Takes in an object that a write of our own brought back, unless something newer is already known. */
-  inject(object: unknown): void
+  readonly inject: (object: unknown) => void
   /** Resolves after the first complete list, or rejects with what went wrong last when `timeoutMs` is over. */
-  synced(timeoutMs: number): Promise<void>
+  readonly synced: (timeoutMs: number) => Promise<void>
   /** Ends the watch. No callback is called after it resolves. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 interface Entry<T> {

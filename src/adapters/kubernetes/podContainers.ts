@@ -3,8 +3,8 @@ import type { ContainerRecord } from '../../correlator/types.ts'
 import type { ObjectMeta } from '../../kube/types.ts'
 import { ownerWorkload } from './owner.ts'
 
-/** A record without its times. */
-export type SeenContainer = Omit<ContainerRecord, 'firstSeen' | 'lastSeen'>
+/** A record without its times. `past`: the run before the one that the status describes; its image is a guess. */
+export type SeenContainer = Omit<ContainerRecord, 'firstSeen' | 'lastSeen'> & { readonly past: boolean }
 
 /** Gives the normalised name of an image reference, or undefined for what is none. */
 export type NormalizeReference = (reference: string) => string | undefined
@@ -75,8 +75,9 @@ export function readPodContainers(object: unknown, normalize: NormalizeReference
       const reference = normalize(images.get(containerName) ?? '')
       const digest = digestOfImageId(asText(container['imageID']))
       if (reference === undefined || digest === undefined) continue
-      for (const id of idsOf(container)) {
+      for (const [id, past] of idsOf(container)) {
         containers.push({
+          past,
           containerId: id,
           containerName,
           kind,
@@ -94,11 +95,16 @@ export function readPodContainers(object: unknown, normalize: NormalizeReference
   return { namespace, name, uid, containers }
 }
 
-/** The ids of one container: the run of now, the end of it, and the run before. */
-function idsOf(container: Json): ReadonlySet<string> {
+/** The ids of one container, and whether each is of the run before. */
+function idsOf(container: Json): ReadonlyMap<string, boolean> {
   const ended = (state: unknown): string => asText(asObject(asObject(state)['terminated'])['containerID'])
-  const texts = [asText(container['containerID']), ended(container['state']), ended(container['lastState'])]
-  return new Set(texts.flatMap((text) => bareContainerId(text) ?? []))
+  const ids = [ended(container['lastState']), ended(container['state']), asText(container['containerID'])]
+  return new Map(
+    ids.flatMap((text, index): readonly (readonly [string, boolean])[] => {
+      const id = bareContainerId(text)
+      return id === undefined ? [] : [[id, index === 0]]
+    }),
+  )
 }
 
 function ownerMetadata(metadata: Json, name: string, namespace: string): ObjectMeta {
