@@ -1,0 +1,248 @@
+/**
+ * Every container that the cluster reported in the last 24 h: what attribution trusts.
+ *
+ * `createContainerDirectory` is the memory, fed with pods; `watchContainers` feeds it from the API server.
+ * A record's reference and owner are those of the first sighting: a pod's image may be changed in place, and then the status
+ * still shows the old container for a while. Its digests only grow.
+ */
+import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
+import type { KubernetesClient } from './client.ts'
+import { listWatch } from './listWatch.ts'
+import { digestGroupsOfNode, readPodContainers } from './podContainers.ts'
+import type { NormalizeReference, SeenPod } from './podContainers.ts'
+
+/** How long an id is kept after it was last in a status. */
+export const KEEP_MS = 24 * 60 * 60_000
+/** Digests of one image: index, a few platforms, config id. */
+const MAX_DIGESTS = 16
+const PREFIX_LENGTH = 12
+
+export interface ContainerDirectoryOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** A container was seen for the first time, or more digests of its image became known. */
+  readonly onRecord?: ((record: ContainerRecord) => void) | undefined
+  /** Most records; beyond it those that left first go first. Default 200,000 (about 100 MB). */
+  readonly maxRecords?: number | undefined
+}
+
+export interface FedContainerDirectory extends ContainerDirectory {
+  /** A pod as it is now, in place of what was known of it. */
+  readonly update: (pod: SeenPod) => void
+  /** A pod is gone; its containers stay for 24 h. */
+  readonly remove: (pod: SeenPod) => void
+  /** Digests of one image, as a node lists them. */
+  readonly linkDigests: (digests: readonly string[]) => void
+  readonly size: () => number
+}
+
+interface Entry {
+  record: ContainerRecord
+  present: boolean
+}
+
+const podKey = (record: { readonly namespace: string; readonly pod: string }): string =>
+  `${record.namespace}/${record.pod}`
+
+/** Sorted, bounded; `a` itself when `b` adds nothing. */
+function union(a: readonly string[], b: readonly string[]): readonly string[] {
+  const all = new Set(a)
+  for (const digest of b) if (all.size < MAX_DIGESTS) all.add(digest)
+  return all.size === a.length ? a : [...all].sort()
+}
+
+/** Adds to the set under a key, making it if need be. */
+function addTo(index: Map<string, Set<string>>, key: string, value: string): void {
+  const set = index.get(key)
+  if (set === undefined) index.set(key, new Set([value]))
+  else set.add(value)
+}
+
+function removeFrom(index: Map<string, Set<string>>, key: string, value: string): void {
+  const set = index.get(key)
+  set?.delete(value)
+  if (set?.size === 0) index.delete(key)
+}
+
+/** An empty directory. */
+export function createContainerDirectory(options: ContainerDirectoryOptions): FedContainerDirectory {
+  const maxRecords = options.maxRecords ?? 200_000
+  // Keyed pod uid and container id: two pods that show one id are two records, and so a contradiction that attribution sees.
+  const entries = new Map<string, Entry>()
+  const byPrefix = new Map<string, Set<string>>()
+  const byPod = new Map<string, Set<string>>()
+  const byDigest = new Map<string, Set<string>>()
+  const current = new Map<string, ReadonlySet<string>>()
+  // In the order of leaving, so that cleaning up looks only at what it removes.
+  const departed = new Set<string>()
+  const links = new Map<string, ReadonlySet<string>>()
+
+  const drop = (key: string): void => {
+    const entry = entries.get(key)
+    if (entry === undefined) return
+    entries.delete(key)
+    departed.delete(key)
+    removeFrom(byPrefix, entry.record.containerId.slice(0, PREFIX_LENGTH), key)
+    removeFrom(byPod, podKey(entry.record), key)
+    for (const digest of entry.record.digests) removeFrom(byDigest, digest, key)
+  }
+
+  const clean = (): void => {
+    const oldest = options.now() - KEEP_MS
+    for (const key of departed) {
+      const entry = entries.get(key)
+      if (entry !== undefined && entry.record.lastSeen >= oldest && entries.size <= maxRecords) return
+      drop(key)
+    }
+  }
+
+  /** A record as it is now: what is in a status is seen now. */
+  const view = ({ record, present }: Entry): ContainerRecord =>
+    present ? { ...record, lastSeen: options.now() } : record
+
+  const withLinks = (digests: readonly string[]): readonly string[] =>
+    union(
+      digests,
+      digests.flatMap((digest) => [...(links.get(digest) ?? [])]),
+    )
+
+  const setRecord = (key: string, entry: Entry, record: ContainerRecord): void => {
+    entry.record = record
+    for (const digest of record.digests) addTo(byDigest, digest, key)
+    options.onRecord?.(view(entry))
+  }
+
+  const leave = (key: string): void => {
+    const entry = entries.get(key)
+    if (entry === undefined || !entry.present) return
+    entry.present = false
+    entry.record = { ...entry.record, lastSeen: options.now() }
+    departed.add(key)
+  }
+
+  const update = (pod: SeenPod): void => {
+    const time = options.now()
+    const keys = new Set<string>()
+    for (const { past, ...container } of pod.containers) {
+      const key = `${pod.uid}/${container.containerId}`
+      keys.add(key)
+      const entry = entries.get(key)
+      if (entry === undefined) {
+        const digests = withLinks(container.digests)
+        const record: ContainerRecord = { ...container, digests, firstSeen: time, lastSeen: time }
+        const added: Entry = { record, present: true }
+        entries.set(key, added)
+        addTo(byPrefix, container.containerId.slice(0, PREFIX_LENGTH), key)
+        addTo(byPod, podKey(record), key)
+        setRecord(key, added, record)
+        continue
+      }
+      entry.present = true
+      departed.delete(key)
+      // The same run under another digest of its image. Of a past run the status no longer knows the image.
+      const digests = past ? entry.record.digests : union(entry.record.digests, withLinks(container.digests))
+      if (digests.length > entry.record.digests.length) setRecord(key, entry, { ...entry.record, digests })
+    }
+    for (const key of current.get(pod.uid) ?? []) if (!keys.has(key)) leave(key)
+    if (keys.size === 0) current.delete(pod.uid)
+    else current.set(pod.uid, keys)
+    clean()
+  }
+
+  const find = (
+    keys: ReadonlySet<string> | undefined,
+    accept: (record: ContainerRecord) => boolean,
+  ): readonly ContainerRecord[] => {
+    const oldest = options.now() - KEEP_MS
+    return [...(keys ?? [])].flatMap((key) => {
+      const entry = entries.get(key)
+      if (entry === undefined || (!entry.present && entry.record.lastSeen < oldest) || !accept(entry.record)) return []
+      return [view(entry)]
+    })
+  }
+
+  return {
+    update,
+    remove: (pod) => {
+      for (const key of current.get(pod.uid) ?? []) leave(key)
+      current.delete(pod.uid)
+      clean()
+    },
+    linkDigests: (digests) => {
+      const group = new Set(digests.slice(0, MAX_DIGESTS))
+      for (const digest of group) {
+        const known = links.get(digest)
+        if (known !== undefined && [...group].every((other) => known.has(other))) continue
+        // Bounded: the oldest group is forgotten; what records already learned stays.
+        const first = links.keys().next()
+        if (links.size >= 50_000 && first.done !== true) links.delete(first.value)
+        links.set(digest, new Set([...(known ?? []), ...group].slice(0, MAX_DIGESTS)))
+        for (const key of byDigest.get(digest) ?? []) {
+          const entry = entries.get(key)
+          if (entry === undefined) continue
+          const grown = withLinks(entry.record.digests)
+          if (grown.length > entry.record.digests.length) setRecord(key, entry, { ...entry.record, digests: grown })
+        }
+      }
+    },
+    findById: (prefix) => {
+      if (!/^[0-9a-f]{12,64}$/.test(prefix)) return []
+      return find(byPrefix.get(prefix.slice(0, PREFIX_LENGTH)), (record) => record.containerId.startsWith(prefix))
+    },
+    findByPod: (namespace, pod, container, podUid) =>
+      find(
+        byPod.get(`${namespace}/${pod}`),
+        (record) =>
+          (container === undefined || record.containerName === container) &&
+          (podUid === undefined || record.podUid === podUid),
+      ),
+    size: () => entries.size,
+  }
+}
+
+export interface WatchContainersOptions extends ContainerDirectoryOptions {
+  readonly client: KubernetesClient
+  readonly normalize: NormalizeReference
+  /** Also read nodes, which link the digests of one image. Default true. */
+  readonly nodes?: boolean | undefined
+  readonly onProblem?: ((message: string) => void) | undefined
+}
+
+export interface WatchedContainers extends ContainerDirectory {
+  /** Resolves when every pod was listed once; rejects with the last problem after `timeoutMs`. */
+  synced(timeoutMs: number): Promise<void>
+  readonly isSynced: () => boolean
+  /** Records held, for a metric. */
+  readonly size: () => number
+  stop(): Promise<void>
+}
+
+/** A directory that follows the pods (and nodes) of the cluster until `stop`. */
+export function watchContainers(options: WatchContainersOptions): WatchedContainers {
+  const { client, normalize, onProblem } = options
+  const directory = createContainerDirectory(options)
+  const pods = listWatch<SeenPod>({
+    client,
+    path: '/api/v1/pods',
+    select: (object) => readPodContainers(object, normalize),
+    onAdd: directory.update,
+    onUpdate: directory.update,
+    onDelete: directory.remove,
+    onProblem,
+  })
+  const link = (groups: readonly (readonly string[])[]): void => groups.forEach(directory.linkDigests)
+  const nodes =
+    options.nodes === false
+      ? undefined
+      : listWatch({ client, path: '/api/v1/nodes', select: digestGroupsOfNode, onAdd: link, onUpdate: link, onProblem })
+  return {
+    findById: (prefix) => directory.findById(prefix),
+    findByPod: (namespace, pod, container, podUid) => directory.findByPod(namespace, pod, container, podUid),
+    size: directory.size,
+    synced: pods.synced,
+    isSynced: pods.isSynced,
+    stop: async () => {
+      await Promise.all([pods.stop(), nodes?.stop()])
+    },
+  }
+}

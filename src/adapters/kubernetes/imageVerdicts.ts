@@ -1,0 +1,252 @@
+/**
+ * The verdict ledger as ImageVerdict objects in the Kubernetes API: every replica watches, any replica writes.
+ *
+ * Writes are conditional on resourceVersion; the loser reads again and re-applies its update. Updates of one verdict that arrive
+ * while a write of it is under way are composed into the next write: no timer, and no conflict with oneself.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { GROUP, VERSION } from '../../kube/names.ts'
+import { StoreBusyError } from '../../verdicts/types.ts'
+import type { ImageVerdict, Release, VerdictChange, VerdictStore } from '../../verdicts/types.ts'
+import { KubernetesError } from './client.ts'
+import type { KubernetesClient } from './client.ts'
+import { listWatch } from './listWatch.ts'
+import { tokenBucket } from './tokenBucket.ts'
+import { newVerdictObject, readVerdictObject, toRelease, toStatus } from './verdictObject.ts'
+import type { VerdictReading } from './verdictObject.ts'
+
+export interface KubernetesVerdictStoreOptions {
+  readonly client: KubernetesClient
+  /** Milliseconds; for the write cap only. */
+  readonly now: () => number
+  /** One line for people: a lost watch, a damaged object that appeared later. */
+  readonly onProblem?: ((message: string) => void) | undefined
+  /** Requests that write, each second. Default 20: the cap is per cluster, so give each of N replicas its part. */
+  readonly writesPerSecond?: number | undefined
+  /** Default 100. */
+  readonly writeBurst?: number | undefined
+  /** Most objects. Default 5,000. */
+  readonly maxVerdicts?: number | undefined
+  /** How long `load` waits for the API server, in milliseconds. Default 30,000. */
+  readonly loadTimeoutMs?: number | undefined
+  readonly random?: (() => number) | undefined
+}
+
+type Update = (current: ImageVerdict | undefined) => ImageVerdict
+
+interface Pending {
+  readonly update: Update
+  readonly resolve: (value: ImageVerdict) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** One object as it was last seen. */
+interface Stored {
+  readonly name: string
+  readonly resourceVersion: string
+  readonly reading: VerdictReading
+}
+
+const PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
+const MAX_ATTEMPTS = 12
+/** Updates that wait for a write, all verdicts together. */
+const MAX_PENDING = 10_000
+
+function toStored(object: unknown): Stored | undefined {
+  const metadata = (object as { metadata?: { name?: unknown; resourceVersion?: unknown } } | null)?.metadata
+  if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') return undefined
+  return { name: metadata.name, resourceVersion: metadata.resourceVersion, reading: readVerdictObject(object) }
+}
+
+const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
+  stored?.reading.kind === 'verdict' ? stored.reading.verdict : undefined
+
+const sameRelease = (a: Release | undefined, b: Release | undefined): boolean =>
+  a === b || (a?.by === b?.by && a?.reason === b?.reason && a?.at === b?.at && a?.as === b?.as)
+
+/**
+ * Opens the ledger. It lists and watches from here on; call `watch` before `load` and no change is missed.
+ *
+ * A damaged object (older schema, hand-made) is never overwritten: writes to its name fail with what is wrong with it.
+ */
+export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOptions): VerdictStore {
+  const { client } = options
+  const random = options.random ?? Math.random
+  const maxVerdicts = options.maxVerdicts ?? 5000
+  const bucket = tokenBucket(options.writesPerSecond ?? 20, options.writeBurst ?? 100, options.now)
+  const listeners = new Set<(change: VerdictChange) => void>()
+  const queues = new Map<string, Pending[]>()
+  const working = new Set<Promise<void>>()
+  const state = { pending: 0, closed: false }
+
+  const emit = (stored: Stored, gone: boolean): void => {
+    if (stored.reading.kind === 'damaged' && !gone) {
+      options.onProblem?.(`ImageVerdict ${stored.name} is damaged and ignored: ${stored.reading.problem}`)
+    }
+    const verdict = gone ? undefined : verdictOf(stored)
+    for (const listener of listeners) listener({ name: stored.name, verdict })
+  }
+
+  const cache = listWatch<Stored>({
+    client,
+    path: PATH,
+    select: toStored,
+    onAdd: (stored) => emit(stored, false),
+    onUpdate: (stored) => emit(stored, false),
+    onDelete: (stored) => emit(stored, true),
+    onProblem: options.onProblem,
+    random,
+  })
+
+  const spend = (): void => {
+    if (!bucket.take()) throw new StoreBusyError('the cap on ledger writes is reached; the alert should be sent again')
+  }
+
+  const send = async (method: 'POST' | 'PUT' | 'PATCH', path: string, body: unknown): Promise<Stored> => {
+    spend()
+    const contentType = method === 'PATCH' ? 'application/merge-patch+json' : undefined
+    const object = await client.request(method, path, { body, contentType, timeoutMs: 10_000 })
+    const stored = toStored(object)
+    if (stored === undefined)
+      throw new KubernetesError(0, 'NotJson', `the answer to ${method} ${path} is not an ImageVerdict`)
+    cache.inject(object)
+    return stored
+  }
+
+  /** The object as the API server has it now; undefined: none. */
+  const readLive = async (name: string): Promise<Stored | undefined> => {
+    try {
+      const object = await client.request('GET', `${PATH}/${name}`, { timeoutMs: 10_000 })
+      cache.inject(object)
+      return toStored(object)
+    } catch (error) {
+      if (error instanceof KubernetesError && error.status === 404 && error.reason === 'NotFound') return undefined
+      throw error
+    }
+  }
+
+  const create = async (name: string): Promise<Stored> => {
+    if (cache.size() >= maxVerdicts) {
+      throw new StoreBusyError(`the ledger holds ${maxVerdicts} verdicts, its most: delete old ones (kubectl get iv)`)
+    }
+    return send('POST', PATH, newVerdictObject(name))
+  }
+
+  /** Writes `next` over `base`, in as many requests as the API needs. A crash between them leaves a state that reads as "not written yet". */
+  const store = async (base: Stored | undefined, next: ImageVerdict): Promise<ImageVerdict> => {
+    let at = base ?? (await create(next.name))
+    // A person's decision, taken through Drawbridge. First, so that the phase never runs ahead of it.
+    if (!sameRelease(next.release, verdictOf(at)?.release)) {
+      const release = next.release === undefined ? null : toRelease(next.release)
+      at = await send('PATCH', `${PATH}/${next.name}`, {
+        metadata: { resourceVersion: at.resourceVersion },
+        spec: { release },
+      })
+    }
+    const body = {
+      ...newVerdictObject(next.name),
+      metadata: { name: next.name, resourceVersion: at.resourceVersion },
+      status: toStatus(next),
+    }
+    const stored = await send('PUT', `${PATH}/${next.name}/status`, body)
+    if (stored.reading.kind === 'damaged')
+      throw new Error(`ImageVerdict ${next.name} was stored damaged: ${stored.reading.problem}`)
+    return verdictOf(stored) ?? next
+  }
+
+  /** One round of everything that waits for `name`. */
+  const settle = async (name: string, batch: readonly Pending[]): Promise<void> => {
+    let stored = cache.get(name)
+    for (let attempt = 1; ; attempt += 1) {
+      if (stored?.reading.kind === 'damaged') {
+        throw new Error(`ImageVerdict ${name} is damaged and is not overwritten: ${stored.reading.problem}`)
+      }
+      const current = verdictOf(stored)
+      const next = batch.reduce<ImageVerdict | undefined>((verdict, { update }) => update(verdict), current)
+      try {
+        const written = next === undefined || next === current ? next : await store(stored, next)
+        if (written !== undefined) for (const { resolve } of batch) resolve(written)
+        return
+      } catch (error) {
+        // 409: somebody else wrote, or made it first. 404: deleted meanwhile, or the CRD is missing.
+        const retry = error instanceof KubernetesError && (error.status === 409 || error.status === 404)
+        if (!retry || attempt >= MAX_ATTEMPTS) throw error
+        if (error.status === 404 && stored === undefined) {
+          throw new KubernetesError(
+            404,
+            error.reason,
+            'the ImageVerdict CRD is not installed: kubectl apply -f manifests/crds',
+          )
+        }
+        await delay(random() * 10 * attempt)
+        stored = await readLive(name)
+      }
+    }
+  }
+
+  const work = async (name: string): Promise<void> => {
+    for (;;) {
+      const batch = queues.get(name) ?? []
+      if (batch.length === 0) {
+        queues.delete(name)
+        return
+      }
+      queues.set(name, [])
+      state.pending -= batch.length
+      try {
+        await settle(name, batch)
+      } catch (error) {
+        // One update that throws must not fail the others' alerts.
+        if (batch.length === 1 || error instanceof StoreBusyError || error instanceof KubernetesError) {
+          for (const { reject } of batch) reject(error)
+          continue
+        }
+        for (const one of batch) await settle(name, [one]).catch(one.reject)
+      }
+    }
+  }
+
+  return {
+    load: async () => {
+      await cache.synced(options.loadTimeoutMs ?? 30_000).catch((error: unknown) => {
+        if (error instanceof KubernetesError && error.status === 404) {
+          throw new KubernetesError(
+            404,
+            'NotFound',
+            'the ImageVerdict CRD is not installed: kubectl apply -f manifests/crds',
+          )
+        }
+        throw error
+      })
+      const all = [...cache.values()]
+      return {
+        verdicts: all.flatMap((stored) => verdictOf(stored) ?? []),
+        problems: all.flatMap(({ name, reading }) =>
+          reading.kind === 'damaged' ? [`ImageVerdict ${name} is damaged and ignored: ${reading.problem}`] : [],
+        ),
+      }
+    },
+    write: (name, update) =>
+      new Promise((resolve, reject) => {
+        if (state.closed) return reject(new Error('the ledger is closed'))
+        if (state.pending >= MAX_PENDING) return reject(new StoreBusyError('too many updates wait for the ledger'))
+        state.pending += 1
+        const queue = queues.get(name)
+        if (queue !== undefined) return void queue.push({ update, resolve, reject })
+        queues.set(name, [{ update, resolve, reject }])
+        const job: Promise<void> = work(name).finally(() => working.delete(job))
+        working.add(job)
+      }),
+    watch: (onChange) => {
+      listeners.add(onChange)
+      return () => void listeners.delete(onChange)
+    },
+    close: async () => {
+      state.closed = true
+      await Promise.all(working)
+      await cache.stop()
+      listeners.clear()
+    },
+  }
+}
