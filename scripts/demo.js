@@ -37,12 +37,25 @@ function post(url, body, token) {
 const example = (file) => readFileSync(new URL(`../examples/${file}`, import.meta.url), 'utf8')
 const withTag = (text) => text.replaceAll('shop/web:1.4.2', `shop/web:${tag}`).replaceAll('"1.4.2"', `"${tag}"`)
 const review = (path, file) => post(server.webhook + path, withTag(example(`reviews/${file}`)))
-const alert = (file) => post(`${server.alerts}/alerts/falco`, withTag(example(`alerts/${file}`)).replaceAll('@TIME@', new Date().toISOString()), server.alertToken)
+const alert = (file) =>
+  post(
+    `${server.alerts}/alerts/falco`,
+    withTag(example(`alerts/${file}`)).replaceAll('@TIME@', new Date().toISOString()),
+    server.alertToken,
+  )
 
 const mutated = ({ body: { response } }) =>
-  response.patch ? ['mutated', Buffer.from(response.patch, 'base64').toString()] : [response.allowed ? 'unchanged' : 'denied', response.status?.message ?? '']
-const judged = ({ body: { response } }) => [response.allowed ? 'allowed' : 'denied', response.status?.message ?? (response.warnings ?? []).join('\n')]
-const decided = ({ status, body }) => [`${status} ${body.decisions?.[0]?.decision ?? 'refused'}`, body.decisions?.[0]?.reason ?? JSON.stringify(body)]
+  response.patch
+    ? ['mutated', Buffer.from(response.patch, 'base64').toString()]
+    : [response.allowed ? 'unchanged' : 'denied', response.status?.message ?? '']
+const judged = ({ body: { response } }) => [
+  response.allowed ? 'allowed' : 'denied',
+  response.status?.message ?? (response.warnings ?? []).join('\n'),
+]
+const decided = ({ status, body }) => [
+  `${status} ${body.decisions?.[0]?.decision ?? 'refused'}`,
+  body.decisions?.[0]?.reason ?? JSON.stringify(body),
+]
 
 const STORY = [
   ['a plain pod is created', 'mutated', () => review('/mutate', 'plain-pod.json').then(mutated)],
@@ -55,7 +68,8 @@ const STORY = [
 ]
 
 const WIDTHS = [52, 16]
-const row = (...cells) => console.log(cells.map((cell, index) => (index < WIDTHS.length ? cell.padEnd(WIDTHS[index]) : cell)).join('  '))
+const row = (...cells) =>
+  console.log(cells.map((cell, index) => (index < WIDTHS.length ? cell.padEnd(WIDTHS[index]) : cell)).join('  '))
 row('WHAT HAPPENS', 'DRAWBRIDGE SAYS', 'IN ITS WORDS')
 let surprises = 0
 for (const [what, expected, play] of STORY) {

@@ -9,7 +9,7 @@ import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
 import { correlationOptions } from './correlator/settings.ts'
-import type { ContainerDirectory, ParkingLot } from './correlator/types.ts'
+import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
@@ -60,6 +60,8 @@ interface Ledger {
   readonly parking: ParkingLot
   /** Undefined: standalone. */
   readonly directory?: ContainerDirectory | undefined
+  /** Where the cluster's containers are reported. */
+  onRecord?(listener: (record: ContainerRecord) => void): void
   /** What was found damaged, one line each. */
   readonly problems: readonly string[]
   close(): Promise<void>
@@ -125,14 +127,34 @@ function countByPhase(): ReadonlyMap<string, number> {
 }
 
 async function openLedger(): Promise<Ledger> {
+  // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { openSqliteLedger } = await import('./adapters/sqlite.ts')
-  return openSqliteLedger({ file: join(options.dataDirectory, 'ledger.sqlite'), clock: () => Date.now() })
+  const sqlite = await openSqliteLedger({ file: join(options.dataDirectory, 'ledger.sqlite'), clock: () => Date.now() })
+  if (options.kubernetes === undefined) return sqlite
+  const { watchForAlerts } = await import('./adapters/kubernetes/cluster.ts')
+  try {
+    const cluster = await watchForAlerts(options.kubernetes.kubeconfig, (problem) => observer.storeProblem(problem))
+    return {
+      ...cluster,
+      // Alerts that wait for their container survive this process in the data folder.
+      parking: sqlite.parking,
+      problems: sqlite.problems,
+      async close() {
+        await cluster.close()
+        await sqlite.close()
+      },
+    }
+  } catch (error) {
+    await sqlite.close()
+    throw error
+  }
 }
 
 async function start(): Promise<{ readonly port: number }> {
   for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
   correlator.onChange((change) => tellAdmission([change]))
   tellAdmission(correlator.list().map((verdict) => ({ name: verdict.name, verdict })))
+  ledger.onRecord?.((record) => void correlator.observeContainer(record))
   await applying
 
   const handleAlerts = createAlerts({

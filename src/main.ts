@@ -5,11 +5,13 @@ import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { runCli } from './cli/program.ts'
 import type { CliActions } from './cli/program.ts'
+import { UnusableError } from './cli/io.ts'
 import type { CliIo } from './cli/io.ts'
 import { callAdmin, connectionFrom } from './cli/adminClient.ts'
 import type { VerdictAccess } from './cli/verdicts.ts'
 import type { ImageVerdict } from './verdicts/types.ts'
 import { startServer } from './serve.ts'
+import { renderManifests } from '../manifests/render.ts'
 import { banner } from './cli/banner.ts'
 
 const io: CliIo = {
@@ -69,11 +71,28 @@ const actions: CliActions = {
     return 0
   },
   async openVerdicts(options) {
-    const access = await localVerdicts(options.data)
-    return { ...access, close: () => Promise.resolve() }
+    if (options.kubeconfig === undefined)
+      return { ...(await localVerdicts(options.data)), close: () => Promise.resolve() }
+    const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
+    return openClusterVerdicts(options.kubeconfig)
   },
-  async manifests() {
-    throw new Error('not wired yet')
+  async manifests({ url, ca, namespace, scope }) {
+    let caBundle: string
+    try {
+      caBundle = await readFile(ca, 'utf8')
+    } catch (error) {
+      throw new UnusableError(`${ca}: the CA cannot be read: ${(error as Error).message}`)
+    }
+    try {
+      return renderManifests({
+        endpoint: { url },
+        caBundle,
+        ownNamespace: namespace,
+        scope: scope === 'cluster' ? 'cluster' : 'namespaces',
+      })
+    } catch (error) {
+      throw new UnusableError((error as Error).message)
+    }
   },
 }
 

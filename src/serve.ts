@@ -16,6 +16,7 @@ import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
+import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import type { NamespacePolicy } from './policy/types.ts'
@@ -94,21 +95,43 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
   return [{ name: 'generated', token: alertToken }, ...configured]
 }
 
+/** Where the labels of namespaces come from, and which version `latest` is. */
+interface View extends NamespaceSource {
+  minor(): number | undefined
+  stop(): Promise<void>
+}
+
 /** Namespaces of a standalone server: from files, and the configured labels for every other name. */
-async function standaloneNamespaces(config: Config): Promise<NamespaceSource> {
+async function standaloneView(config: Config): Promise<View> {
   const { namespaces, namespaceLabels } = config.standalone
   const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
   const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
-  return { cached: labels, live: (name) => Promise.resolve(labels(name)) }
+  return {
+    cached: labels,
+    live: (name) => Promise.resolve(labels(name)),
+    minor: () => undefined,
+    stop: () => Promise.resolve(),
+  }
 }
 
-/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use. */
-function cachedPolicies(resolvePolicy: (labels: Labels) => NamespacePolicy): (labels: Labels) => NamespacePolicy {
-  const known = new WeakMap<Labels, NamespacePolicy>()
+async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
+  // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
+  const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
+  return watchForAdmission(kubeconfig, (problem) => observer.clusterProblem(problem))
+}
+
+/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use and the cluster keeps its version. */
+function cachedPolicies(view: View, podSecurityLabels: boolean): (labels: Labels) => NamespacePolicy {
+  let known = new WeakMap<Labels, NamespacePolicy>()
+  let latest = view.minor()
   return (labels) => {
+    if (view.minor() !== latest) {
+      latest = view.minor()
+      known = new WeakMap()
+    }
     let policy = known.get(labels)
     if (policy === undefined) {
-      policy = resolvePolicy(labels)
+      policy = resolveNamespace(labels, { podSecurityLabels, ...(latest !== undefined && { latest }) })
       known.set(labels, policy)
     }
     return policy
@@ -152,10 +175,8 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const reasons = new Set<string>(['verdicts are being loaded'])
   const index = createVerdictIndex()
   const kubernetes = options.standalone ? undefined : { kubeconfig: options.kubeconfig }
-  const namespaces =
-    kubernetes === undefined
-      ? await standaloneNamespaces(config)
-      : await kubernetesNamespaces(kubernetes.kubeconfig, reasons)
+  const view =
+    kubernetes === undefined ? await standaloneView(config) : await clusterView(kubernetes.kubeconfig, observer)
 
   const webhookPort = options.port ?? config.webhook.port
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
@@ -184,10 +205,8 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   reasons.delete('verdicts are being loaded')
 
   const context = {
-    namespaces,
-    resolvePolicy: cachedPolicies((labels) =>
-      resolveNamespace(labels, { podSecurityLabels: config.podSecurityLabels }),
-    ),
+    namespaces: view,
+    resolvePolicy: cachedPolicies(view, config.podSecurityLabels),
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
     observer,
     now: () => performance.now(),
@@ -283,12 +302,8 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       if (kubernetes !== undefined) await new Promise((done) => setTimeout(done, config.drain))
       await Promise.all([webhook.drain(config.drain), alertThread.stop(config.drain)])
       await admin.drain(0)
+      await view.stop()
       await rm(serverFile, { force: true })
     },
   }
-}
-
-async function kubernetesNamespaces(kubeconfig: string | undefined, reasons: Set<string>): Promise<NamespaceSource> {
-  void [kubeconfig, reasons]
-  throw new Error('not wired yet')
 }

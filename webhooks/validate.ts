@@ -10,7 +10,9 @@ const decideValidation: Decide = (request, policy, context) => {
   return {
     response: decisionResponse(request.uid, judgement),
     outcome: judgement.allowed ? 'allowed' : 'denied',
-    reasons: judgement.allowed ? [] : [...new Set([...judgement.violations.map(({ check }) => check), ...judgement.flagged.map(() => 'verdict')])],
+    reasons: judgement.allowed
+      ? []
+      : [...new Set([...judgement.violations.map(({ check }) => check), ...judgement.flagged.map(() => 'verdict')])],
   }
 }
 

@@ -29,6 +29,8 @@ export interface AdmissionObserver {
   alertThreadEnded(reason: string): void
   verdictsIndexed(images: number): void
   certificateLoaded(expiresAt: number): void
+  /** A watch was lost or a read failed; it is being repaired. */
+  clusterProblem(message: string): void
 }
 
 /** Creates the functions and registers their metrics. */
@@ -126,6 +128,9 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     verdictsIndexed(images) {
       indexed.set(images)
+    },
+    clusterProblem(message) {
+      logger.warn({ problem: message }, 'the cluster could not be followed for a moment')
     },
     certificateLoaded(expiresAt) {
       certificate.set(Math.floor(expiresAt / 1000))

@@ -77,8 +77,11 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       draining = true
       await new Promise<void>((resolve) => {
         const force = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
+        // Requests that began before the drain carry no `Connection: close`: their connections become idle when they are answered.
+        const idle = setInterval(() => server.closeIdleConnections(), 50)
         server.close(() => {
           clearTimeout(force)
+          clearInterval(idle)
           resolve()
         })
         server.closeIdleConnections()

@@ -180,6 +180,7 @@ export function cli(
     encoding: 'utf8',
     cwd: options.cwd ?? root,
     input: options.input ?? '',
+    timeout: 30_000,
   })
   return { code: result.status, out: result.stdout, err: result.stderr }
 }

@@ -1,0 +1,172 @@
+/** What each of the two threads needs of a cluster, in one call each. */
+import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
+import { parseReference } from '../../kube/reference.ts'
+import type { Labels } from '../../kube/types.ts'
+import { GROUP, VERSION } from '../../kube/names.ts'
+import type { ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
+import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
+import type { KubernetesClient } from './client.ts'
+import { watchContainers } from './containerDirectory.ts'
+import { createKubernetesVerdictStore } from './imageVerdicts.ts'
+import { watchNamespaces } from './namespaces.ts'
+import { readVerdictObject, toRelease } from './verdictObject.ts'
+
+const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
+
+/** How long a start waits for the API server before it gives up with what went wrong last. */
+const START_MILLISECONDS = 30_000
+/** A cluster is upgraded rarely, and its version is one small request. */
+const VERSION_MILLISECONDS = 10 * 60_000
+
+/** A client of a kubeconfig file, or of the service account of the pod. Throws with one line for people. */
+export function connect(kubeconfig: string | undefined): KubernetesClient {
+  return createClient(loadKubeConfig(kubeconfig === undefined ? 'in-cluster' : { file: kubeconfig }))
+}
+
+/** What the admission thread sees of a cluster. */
+export interface AdmissionView {
+  cached(name: string): Labels | undefined
+  live(name: string): Promise<Labels | undefined>
+  /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
+  minor(): number | undefined
+  stop(): Promise<void>
+}
+
+async function readMinor(client: KubernetesClient): Promise<number | undefined> {
+  const { minor } = (await client.request('GET', '/version')) as { readonly minor?: unknown }
+  // Some providers append a plus sign.
+  const number = typeof minor === 'string' ? Number.parseInt(minor, 10) : Number.NaN
+  return Number.isInteger(number) ? number : undefined
+}
+
+/** Follows namespaces and the cluster's version. Resolves when every namespace is known; rejects when the API server cannot be reached. */
+export async function watchForAdmission(
+  kubeconfig: string | undefined,
+  onProblem: (message: string) => void,
+): Promise<AdmissionView> {
+  const client = connect(kubeconfig)
+  const namespaces = watchNamespaces({ client, onProblem })
+  let minor: number | undefined
+  const refresh = async (): Promise<void> => {
+    minor = (await readMinor(client)) ?? minor
+  }
+  try {
+    await namespaces.synced(START_MILLISECONDS)
+    await refresh()
+  } catch (error) {
+    await namespaces.stop()
+    client.close()
+    throw error
+  }
+  const timer = setInterval(
+    () => void refresh().catch((error: Error) => onProblem(error.message)),
+    VERSION_MILLISECONDS,
+  )
+  timer.unref()
+  return {
+    cached: (name) => namespaces.get(name),
+    live: (name) => namespaces.getLive(name),
+    minor: () => minor,
+    async stop() {
+      clearInterval(timer)
+      await namespaces.stop()
+      client.close()
+    },
+  }
+}
+
+/** What the alert thread sees of a cluster. */
+export interface AlertView {
+  readonly store: VerdictStore
+  readonly directory: ContainerDirectory
+  /** Calls `onRecord` for every container known and seen from now on, those found before the call first. */
+  onRecord(listener: (record: ContainerRecord) => void): void
+  close(): Promise<void>
+}
+
+/** Follows pods and verdicts. Resolves when every pod is known; rejects when the API server cannot be reached. */
+export async function watchForAlerts(
+  kubeconfig: string | undefined,
+  onProblem: (message: string) => void,
+): Promise<AlertView> {
+  const client = connect(kubeconfig)
+  let early: ContainerRecord[] | undefined = []
+  let listener: (record: ContainerRecord) => void = (record) => early?.push(record)
+  const directory = watchContainers({
+    client,
+    normalize: (text) => parseReference(text)?.normalized,
+    now: () => Date.now(),
+    onRecord: (record) => listener(record),
+    onProblem,
+  })
+  const store = createKubernetesVerdictStore({ client, now: () => Date.now(), onProblem })
+  try {
+    await directory.synced(START_MILLISECONDS)
+  } catch (error) {
+    await directory.stop()
+    await store.close()
+    client.close()
+    throw error
+  }
+  return {
+    store,
+    directory,
+    onRecord(next) {
+      listener = next
+      for (const record of early ?? []) next(record)
+      early = undefined
+    },
+    async close() {
+      await directory.stop()
+      await store.close()
+      client.close()
+    },
+  }
+}
+
+/** Verdicts for the command line. */
+export interface ClusterVerdicts {
+  list(): Promise<readonly ImageVerdict[]>
+  get(name: string): Promise<ImageVerdict | undefined>
+  release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict | undefined>
+  close(): Promise<void>
+}
+
+/** Reads and releases verdicts straight from the API server, with the rights of whoever's kubeconfig it is. */
+export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
+  const client = connect(kubeconfig)
+  const read = (object: unknown): ImageVerdict | undefined => {
+    const reading = readVerdictObject(object)
+    return reading.kind === 'verdict' ? reading.verdict : undefined
+  }
+  return {
+    async list() {
+      const { items = [] } = (await client.request('GET', VERDICTS_PATH)) as { readonly items?: readonly unknown[] }
+      return items.flatMap((item) => read(item) ?? [])
+    },
+    async get(name) {
+      try {
+        return read(await client.request('GET', `${VERDICTS_PATH}/${encodeURIComponent(name)}`))
+      } catch (error) {
+        if (error instanceof KubernetesError && error.status === 404) return undefined
+        throw error
+      }
+    },
+    async release(name, { by, reason, as }) {
+      try {
+        return read(
+          await client.request('PATCH', `${VERDICTS_PATH}/${encodeURIComponent(name)}`, {
+            contentType: 'application/merge-patch+json',
+            body: { spec: { release: toRelease({ by, reason, as, at: Date.now() }) } },
+          }),
+        )
+      } catch (error) {
+        if (error instanceof KubernetesError && error.status === 404) return undefined
+        throw error
+      }
+    },
+    async close() {
+      client.close()
+    },
+  }
+}
