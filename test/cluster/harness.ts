@@ -197,16 +197,12 @@ function handle(
   kubeconfig: string,
   bin: string,
   kubectlPath: string,
+  kubectlCache: Readonly<Record<string, string>>,
   rest: Pick<Cluster, 'hasControllers' | 'userKubeconfig' | 'stopApiServer' | 'startApiServer' | 'stop'>,
 ): Cluster {
   const kubectl: Cluster['kubectl'] = (args, stdin, as) =>
     run(kubectlPath, args, {
-      // A cache of its own: kubectl otherwise keeps discovery of an earlier cluster on the same port for ten minutes.
-      env: {
-        ...process.env,
-        KUBECONFIG: as ?? kubeconfig,
-        KUBECACHEDIR: join(cacheHome(), 'kubectl-cache', String(process.pid)),
-      },
+      env: { ...process.env, KUBECONFIG: as ?? kubeconfig, ...kubectlCache },
       ...(stdin === undefined ? {} : { stdin }),
     })
   const must: Cluster['must'] = async (args, stdin) => {
@@ -232,13 +228,19 @@ function notOnGiven(what: string): () => Promise<never> {
 }
 
 function givenCluster(kubeconfig: string, kubectl: string): Cluster {
-  return handle(kubeconfig, join(kubectl, '..'), kubectl, {
-    hasControllers: true,
-    userKubeconfig: notOnGiven('making users'),
-    stopApiServer: notOnGiven('stopping the API server'),
-    startApiServer: notOnGiven('starting the API server'),
-    stop: () => Promise.resolve(),
-  })
+  return handle(
+    kubeconfig,
+    join(kubectl, '..'),
+    kubectl,
+    {},
+    {
+      hasControllers: true,
+      userKubeconfig: notOnGiven('making users'),
+      stopApiServer: notOnGiven('stopping the API server'),
+      startApiServer: notOnGiven('starting the API server'),
+      stop: () => Promise.resolve(),
+    },
+  )
 }
 
 /**
@@ -287,7 +289,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     downNow()
     throw error
   }
-  return handle(join(directory, 'admin.kubeconfig'), bin, kubectl, {
+  // A cache that goes with the cluster: kubectl otherwise keeps what it discovered on an earlier one at the same port.
+  const kubectlCache = { KUBECACHEDIR: join(directory, 'kubectl-cache') }
+  return handle(join(directory, 'admin.kubeconfig'), bin, kubectl, kubectlCache, {
     hasControllers: existsSync(join(bin, 'kube-controller-manager')),
     userKubeconfig: (name, groups = []) => script('user', name, ...groups),
     stopApiServer: async () => void (await script('apiserver', 'stop')),

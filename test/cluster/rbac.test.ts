@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+
+import { manifestsDirectory } from '../../manifests/render.ts'
+import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/client.ts'
+import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
+import { watchContainers } from '../../src/adapters/kubernetes/containerDirectory.ts'
+import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
+import { watchNamespaces } from '../../src/adapters/kubernetes/namespaces.ts'
+import type { ImageVerdict } from '../../src/verdicts/types.ts'
+import type { Cluster } from './harness.ts'
+import { sharedCluster } from './shared.ts'
+
+const NAME = `sha256-${'f'.repeat(64)}`
+const VERDICT: ImageVerdict = {
+  name: NAME,
+  digests: [`sha256:${'f'.repeat(64)}`],
+  references: [],
+  contributions: {},
+  evidence: [],
+  phase: 'observing',
+  phaseSince: 1,
+  reason: 'r',
+  expiresAt: 2,
+}
+
+describe('manifests/rbac.yaml', () => {
+  let cluster: Cluster
+  let clientOf: (user: string, role?: string) => Promise<KubernetesClient>
+  const clients: KubernetesClient[] = []
+
+  before(async () => {
+    cluster = sharedCluster()
+    await cluster.createNamespace('drawbridge')
+    await cluster.must([
+      'apply',
+      '-f',
+      join(manifestsDirectory(), 'crds'),
+      '-f',
+      join(manifestsDirectory(), 'rbac.yaml'),
+    ])
+    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    clientOf = async (user, role) => {
+      const client = createClient(loadKubeConfig({ file: await cluster.userKubeconfig(user) }))
+      clients.push(client)
+      if (role !== undefined)
+        await cluster.must(['create', 'clusterrolebinding', user, `--clusterrole=${role}`, `--user=${user}`])
+      return client
+    }
+  })
+
+  after(async () => {
+    for (const client of clients) client.close()
+    await cluster.must(['delete', 'clusterrolebinding', 'like-drawbridge', 'on-call'])
+    await cluster.must(['delete', '-f', join(manifestsDirectory(), 'rbac.yaml')])
+    await cluster.must(['delete', 'namespace', 'drawbridge', '--wait=false'])
+    await cluster.must(['delete', 'iv', '--all'])
+  })
+
+  it('is enough for Drawbridge, and not for more', async () => {
+    const client = await clientOf('like-drawbridge', 'drawbridge')
+    const store = createKubernetesVerdictStore({ client, now: () => performance.now() })
+    const namespaces = watchNamespaces({ client })
+    const problems: string[] = []
+    const containers = watchContainers({
+      client,
+      now: () => 0,
+      normalize: (text) => text,
+      onProblem: (message) => problems.push(message),
+    })
+    try {
+      await Promise.all([store.load(), namespaces.synced(10_000), containers.synced(10_000)])
+      await namespaces.getLive('default')
+      await store.write(NAME, () => VERDICT)
+      const release = { by: 'me', reason: 'r', as: 'fixed', at: 3 } as const
+      const released = await store.write(NAME, (current) => ({ ...(current ?? VERDICT), release }))
+      assert.equal(released.release?.by, 'me')
+      assert.deepEqual(problems, [])
+    } finally {
+      await Promise.all([store.close(), namespaces.stop(), containers.stop()])
+    }
+    for (const [method, path] of [
+      ['DELETE', `/apis/drawbridge.dev/v1alpha1/imageverdicts/${NAME}`],
+      ['GET', '/api/v1/secrets'],
+      ['GET', '/api/v1/namespaces/default/pods/x/log'],
+    ] as const) {
+      await assert.rejects(() => client.request(method, path), {
+        status: 403,
+        message: /^not allowed \(manifests\/rbac\.yaml has what Drawbridge needs\): /,
+      })
+    }
+  })
+
+  it('lets people on call release, and not write what the machine says', async () => {
+    const client = await clientOf('on-call', 'drawbridge-verdict-releaser')
+    const path = `/apis/drawbridge.dev/v1alpha1/imageverdicts/${NAME}`
+    const contentType = 'application/merge-patch+json'
+    await client.request('PATCH', path, {
+      contentType,
+      body: { spec: { release: { by: 'on-call', reason: 'r', as: 'fixed' } } },
+    })
+    // Through the main resource `status` is not an error, it is ignored.
+    const object = (await client.request('PATCH', path, { contentType, body: { status: { phase: 'released' } } })) as {
+      status: { phase: string }
+    }
+    assert.equal(object.status.phase, 'observing')
+    await assert.rejects(
+      () => client.request('PATCH', `${path}/status`, { contentType, body: { status: { phase: 'released' } } }),
+      { status: 403 },
+    )
+    const nobody = await clientOf('nobody')
+    await assert.rejects(() => nobody.request('GET', path), { status: 403 })
+  })
+})
