@@ -4,7 +4,10 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run demo build check test test-unit test-cluster fixtures-update manifests clean
+conformance: build ## the upstream Pod Security suite through Drawbridge, on a real API server
+	@npm run --silent compile && node dist/test/conformance/run.js
+
+.PHONY: conformance help run demo build check test test-unit test-cluster fixtures-update manifests clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'

@@ -5,7 +5,7 @@
  * `quarantine`, that over `warn`, that over `audit`. The entry that is called also gives the weaker answers of its namespace
  * (the warnings of a `warn` label beside `enforce`, for example). Selector terms are ANDed, hence one entry per case.
  */
-import { LABEL } from '../src/kube/names.ts'
+import { LABEL, POD_SECURITY_LABEL } from '../src/kube/names.ts'
 
 export interface LabelTerm {
   readonly key: string
@@ -46,6 +46,8 @@ export interface WebhookOptions {
   /** The namespace that Drawbridge itself runs in, never sent: it must be able to start while it is down. */
   readonly ownNamespace: string
   readonly scope: QuarantineScope
+  /** Also send what namespaces with upstream's Pod Security labels concern. Default false. */
+  readonly podSecurityLabels?: boolean | undefined
 }
 
 /** A MutatingWebhookConfiguration or ValidatingWebhookConfiguration, ready for YAML. */
@@ -98,8 +100,9 @@ export const SIGNIFICANT_CHANGE = [
  * The table of DESIGN.md section 2. Names are stable: they appear in the API server's errors and metrics.
  *
  * @param scope whether verdicts hold only where a label asks for it
+ * @param podSecurityLabels whether upstream's labels ask for checks too
  */
-export function webhookEntries(scope: QuarantineScope): readonly WebhookEntry[] {
+export function webhookEntries(scope: QuarantineScope, podSecurityLabels = false): readonly WebhookEntry[] {
   const mutate = { type: 'mutating', failurePolicy: 'Fail', rules: [rule('', ['CREATE'], ['pods'])] } as const
   const fail = { type: 'validating', failurePolicy: 'Fail' } as const
   const advise = { type: 'validating', failurePolicy: 'Ignore', rules: [...PODS, ...WORKLOADS] } as const
@@ -132,16 +135,53 @@ export function webhookEntries(scope: QuarantineScope): readonly WebhookEntry[] 
       rules: [...PODS, ...WORKLOADS],
       namespaceLabels: quarantined,
     },
-    ...notQuarantined.map(([suffix, term]) => ({
+    ...notQuarantined.flatMap(([suffix, term]) => {
+      const rest = [absent(enforce), term]
+      const upstream = podSecurityLabels ? podSecurityEntries(suffix, rest, fail, advise) : []
+      // Where upstream's `enforce` stands, its entries give these answers too.
+      const advised = podSecurityLabels ? [...rest, absent(POD_SECURITY_LABEL.enforce)] : rest
+      return [
+        ...upstream,
+        { ...advise, name: `advise-warn${suffix}.drawbridge.dev`, namespaceLabels: [...advised, exists(warn)] },
+        {
+          ...advise,
+          name: `advise-audit${suffix}.drawbridge.dev`,
+          namespaceLabels: [...advised, absent(warn), exists(audit)],
+        },
+      ]
+    }),
+  ]
+}
+
+/** Entries for namespaces that only upstream's labels speak for. `rest` says that no other entry with Fail serves them. */
+function podSecurityEntries(
+  suffix: string,
+  rest: readonly LabelTerm[],
+  fail: Pick<WebhookEntry, 'type' | 'failurePolicy'>,
+  advise: Pick<WebhookEntry, 'type' | 'failurePolicy' | 'rules'>,
+): readonly WebhookEntry[] {
+  const { enforce, warn, audit } = POD_SECURITY_LABEL
+  const onlyUpstream = [...rest, absent(enforce), absent(LABEL.warn), absent(LABEL.audit)]
+  return [
+    {
+      ...fail,
+      name: `pod-security-enforce${suffix}.drawbridge.dev`,
+      rules: PODS,
+      namespaceLabels: [...rest, exists(enforce)],
+    },
+    // As upstream: templates are only warned about, so their answer is not worth an outage.
+    {
       ...advise,
-      name: `advise-warn${suffix}.drawbridge.dev`,
-      namespaceLabels: [absent(enforce), term, exists(warn)],
-    })),
-    ...notQuarantined.map(([suffix, term]) => ({
+      name: `pod-security-templates${suffix}.drawbridge.dev`,
+      rules: WORKLOADS,
+      namespaceLabels: [...rest, exists(enforce)],
+    },
+    { ...advise, name: `pod-security-warn${suffix}.drawbridge.dev`, namespaceLabels: [...onlyUpstream, exists(warn)] },
+    {
       ...advise,
-      name: `advise-audit${suffix}.drawbridge.dev`,
-      namespaceLabels: [absent(enforce), term, absent(warn), exists(audit)],
-    })),
+      name: `pod-security-audit${suffix}.drawbridge.dev`,
+      namespaceLabels: [...onlyUpstream, absent(warn), exists(audit)],
+    },
   ]
 }
 
@@ -178,7 +218,7 @@ export function webhookConfigurations(options: WebhookOptions): readonly Webhook
     admissionReviewVersions: ['v1'],
     ...(entry.type === 'mutating' ? { reinvocationPolicy: 'IfNeeded' } : {}),
   })
-  const entries = webhookEntries(options.scope)
+  const entries = webhookEntries(options.scope, options.podSecurityLabels)
   const configuration = (kind: WebhookConfiguration['kind'], type: WebhookEntry['type']): WebhookConfiguration => ({
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind,

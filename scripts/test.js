@@ -3,15 +3,32 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
-/** Each step: what it is called, the command, and whether it is a mocha run whose own numbers count. */
+const number = (output, pattern) => Number(pattern.exec(output)?.[1] ?? 0)
+
+/** What a mocha run says at its end. */
+const mochaCounts = (output) => ({
+  passed: number(output, /^\s+(\d+) passing\b/m),
+  failed: number(output, /^\s+(\d+) failing\b/m),
+  skipped: number(output, /^\s+(\d+) pending\b/m),
+})
+
+/** What a run says that ends with `N passed, N failed` itself. */
+const plainCounts = (output) => ({
+  passed: number(output, /^(\d+) passed, \d+ failed$/m),
+  failed: number(output, /^\d+ passed, (\d+) failed$/m),
+  skipped: 0,
+})
+
+/** Each step: what it is called, the command, and how to read its own numbers where it has some. */
 const STEPS = [
   { name: 'format', command: 'npm run --silent format:check' },
   { name: 'compile', command: 'npm run --silent clean && npm run --silent compile' },
   { name: 'lint', command: 'npm run --silent lint' },
   { name: 'bundle', command: 'npm run --silent bundle' },
-  { name: 'unit and API tests, with coverage', command: 'npm run --silent test:unit', mocha: true },
-  { name: 'process tests (the bundled program)', command: 'npm run --silent test:process', mocha: true },
-  { name: 'tests on a real API server', command: 'npm run --silent test:cluster', mocha: true },
+  { name: 'unit and API tests, with coverage', command: 'npm run --silent test:unit', counts: mochaCounts },
+  { name: 'process tests (the bundled program)', command: 'npm run --silent test:process', counts: mochaCounts },
+  { name: 'tests on a real API server', command: 'npm run --silent test:cluster', counts: mochaCounts },
+  { name: 'the upstream Pod Security suite', command: 'node dist/test/conformance/run.js', counts: plainCounts },
 ]
 
 /** Runs one command; resolves to its exit code and what it printed. */
@@ -33,26 +50,26 @@ function run(command) {
   })
 }
 
-const count = (output, word) => Number(new RegExp(`^\\s+(\\d+) ${word}\\b`, 'm').exec(output)?.[1] ?? 0)
-
 let passed = 0
 let failed = 0
 let skipped = 0
 const times = []
 
-for (const { name, command, mocha } of STEPS) {
+for (const { name, command, counts } of STEPS) {
   console.log(`\n== ${name}`)
   const started = performance.now()
   const { code, output } = await run(command)
   times.push({ name, seconds: (performance.now() - started) / 1000, code })
-  if (mocha) {
-    const failing = count(output, 'failing')
-    passed += count(output, 'passing')
-    skipped += count(output, 'pending')
-    // A runner that died without counting anything has failed once.
-    failed += code !== 0 && failing === 0 ? 1 : failing
-  } else if (code === 0) passed++
-  else failed++
+  const numbers = counts === undefined ? undefined : counts(output)
+  if (numbers === undefined) {
+    if (code === 0) passed++
+    else failed++
+  } else {
+    passed += numbers.passed
+    skipped += numbers.skipped
+    // A runner that died without counting a failure has failed once.
+    failed += code !== 0 && numbers.failed === 0 ? 1 : numbers.failed
+  }
   // Nothing after a failed compile would test this tree.
   if (code !== 0 && name === 'compile') break
 }

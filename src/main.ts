@@ -76,7 +76,7 @@ const actions: CliActions = {
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(options.kubeconfig)
   },
-  async manifests({ url, ca, namespace, scope }) {
+  async manifests({ url, ca, namespace, scope, podSecurityLabels }) {
     let caBundle: string
     try {
       caBundle = await readFile(ca, 'utf8')
@@ -89,6 +89,7 @@ const actions: CliActions = {
         caBundle,
         ownNamespace: namespace,
         scope: scope === 'cluster' ? 'cluster' : 'namespaces',
+        podSecurityLabels,
       })
     } catch (error) {
       throw new UnusableError((error as Error).message)

@@ -31,6 +31,7 @@ export interface CliActions {
     readonly ca: string
     readonly namespace: string
     readonly scope: 'opted-in' | 'cluster'
+    readonly podSecurityLabels: boolean
   }): Promise<string>
 }
 
@@ -213,12 +214,19 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         .choices(['opted-in', 'cluster'])
         .default('opted-in'),
     )
+    .option('--pod-security-labels', 'also what concerns namespaces with pod-security.kubernetes.io labels', false)
     .addHelpText(
       'after',
       `\nExample:\n  drawbridge manifests --url https://${hostname()}:8443 --ca data/tls/ca.crt | kubectl apply -f -\n`,
     )
     .action(
-      async (options: { url: string; ca: string; namespace: string; quarantineScope: 'opted-in' | 'cluster' }) => {
+      async (options: {
+        url: string
+        ca: string
+        namespace: string
+        quarantineScope: 'opted-in' | 'cluster'
+        podSecurityLabels: boolean
+      }) => {
         io.out(await actions.manifests({ ...options, scope: options.quarantineScope }))
         done(EXIT.ok)
       },

@@ -15,6 +15,13 @@ export const LABEL = {
   whenDown: 'drawbridge.dev/when-down',
 } as const
 
+/** Upstream's labels, honoured where `podSecurityLabels` is on (clusters that switched the in-tree plugin off). */
+export const POD_SECURITY_LABEL = {
+  enforce: 'pod-security.kubernetes.io/enforce',
+  warn: 'pod-security.kubernetes.io/warn',
+  audit: 'pod-security.kubernetes.io/audit',
+} as const
+
 export const EXCEPTION_ANNOTATION = 'drawbridge.dev/exception'
 
 /** Set by the kubelet on the API server's copy of a static pod. On its own it proves nothing: anybody can write it. */

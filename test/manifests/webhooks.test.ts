@@ -116,6 +116,40 @@ describe('webhook entries', () => {
     )
   })
 
+  it('sends what upstream labels concern exactly once, when they are honoured', () => {
+    const value = fc.constantFrom(undefined, 'off', 'baseline')
+    const ours = ['enforce', 'warn', 'audit', 'seccomp', 'quarantine'] as const
+    const theirs = ['enforce', 'warn', 'audit'] as const
+    fc.assert(
+      fc.property(
+        fc.record({ enforce: value, warn: value, audit: value, seccomp: value, quarantine: value }),
+        fc.record({ enforce: value, warn: value, audit: value }),
+        fc.constantFrom('namespaces' as const, 'cluster' as const),
+        fc.constantFrom('pods', 'pods/resize', 'deployments', 'cronjobs'),
+        (drawbridge, upstream, scope, resource) => {
+          const labels: Record<string, string> = {}
+          for (const key of ours) if (drawbridge[key] !== undefined) labels[`drawbridge.dev/${key}`] = drawbridge[key]
+          for (const key of theirs) {
+            if (upstream[key] !== undefined) labels[`pod-security.kubernetes.io/${key}`] = upstream[key]
+          }
+          const { enforce, warn, audit, quarantine } = drawbridge
+          const asks =
+            [enforce, warn, audit, upstream.enforce, upstream.warn, upstream.audit].some(
+              (text) => text !== undefined,
+            ) || (scope === 'cluster' ? quarantine !== 'off' : quarantine !== undefined && quarantine !== 'off')
+          const entries = webhookEntries(scope, true).filter(
+            (entry) =>
+              entry.type === 'validating' &&
+              matches(entry.namespaceLabels, labels) &&
+              entry.rules.some((rule) => rule.resources.includes(resource)),
+          )
+          assert.equal(entries.length, asks ? 1 : 0, entries.map(({ name }) => name).join())
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+
   it('gives each entry a unique name of at least three segments', () => {
     for (const scope of ['namespaces', 'cluster'] as const) {
       const names = webhookEntries(scope).map((entry) => entry.name)
