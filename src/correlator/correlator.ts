@@ -169,7 +169,9 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     publish(change)
     const { verdict } = change
     const now = clock()
-    if (verdict === undefined || isExpired(verdict, now) || settleVerdict(verdict, now, thresholds) === verdict) return
+    if (verdict === undefined || isExpired(verdict, now)) return
+    // Only another phase is worth a write: replicas with different thresholds would rewrite one another's reasons for ever.
+    if (settleVerdict(verdict, now, thresholds).phase === verdict.phase) return
     void inBackground(
       'settle',
       writer.submit(change.name, { step: (current) => settleVerdict(current, clock(), thresholds) }),

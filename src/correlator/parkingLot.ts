@@ -1,8 +1,5 @@
 import { StoreBusyError } from '../verdicts/types.ts'
-import type { ParkedAlert, ParkingLot } from './types.ts'
-
-/** Alerts that wait at once; a burst of new pods parks a few hundred. */
-export const MAX_PARKED = 10_000
+import { MAX_PARKED, type ParkedAlert, type ParkingLot } from './types.ts'
 
 /** A parking lot that does not survive the process: for replays, tests, and stores that have none. */
 export function createMemoryParkingLot(max: number = MAX_PARKED): ParkingLot {

@@ -79,3 +79,6 @@ export interface ParkingLot {
   list(): Promise<readonly ParkedAlert[]>
   remove(ids: readonly string[]): Promise<void>
 }
+
+/** Alerts that wait at once; a burst of new pods parks a few hundred. */
+export const MAX_PARKED = 10_000
