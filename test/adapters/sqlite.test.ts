@@ -23,6 +23,16 @@ const name = (n: number): string => `sha256-${n.toString(16).padStart(64, '0')}`
 const numbered = (n: number, changes: Partial<ImageVerdict> = {}): ImageVerdict =>
   verdict({ name: name(n), digests: [`sha256:${n.toString(16).padStart(64, '0')}`], ...changes })
 
+const start = async (ledger: SqliteLedger) => {
+  const correlator = createCorrelator({
+    store: ledger.store,
+    parking: ledger.parking,
+    parseReference,
+    clock: () => NOW,
+  })
+  return { correlator, problems: await correlator.start() }
+}
+
 describe('adapters/sqlite', function () {
   this.timeout(20_000)
   let folder = ''
@@ -116,9 +126,10 @@ describe('adapters/sqlite', function () {
   })
 
   it('rejects after close', async () => {
-    const { store, close } = await open()
+    const ledger = await open()
+    const { store } = ledger
     const last = store.write(name(1), () => numbered(1))
-    await close()
+    await ledger.close()
     await last
     await assert.rejects(store.load(), /the ledger is closed/)
   })
@@ -255,15 +266,6 @@ describe('adapters/sqlite', function () {
   })
 
   it('carries a correlator over a restart', async () => {
-    const start = async (ledger: SqliteLedger) => {
-      const correlator = createCorrelator({
-        store: ledger.store,
-        parking: ledger.parking,
-        parseReference,
-        clock: () => NOW,
-      })
-      return { correlator, problems: await correlator.start() }
-    }
     const ledger = await open()
     const { correlator } = await start(ledger)
     const event = alert()

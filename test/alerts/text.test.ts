@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { cleanText, cutBytes, printable } from '../../src/alerts/text.ts'
 
 describe('alerts/text', () => {

@@ -29,6 +29,11 @@ function outcome(
 
 const FOUND = 'image c0ffee0000010 shop/Deployment/web'
 
+const claim = (change: Partial<RuntimeAlert>): unknown => {
+  const result = attributeByClaim(alert(change), parseReference)
+  return result.kind === 'image' ? [result.image.references, result.image.digests, result.image.owner] : result
+}
+
 describe('correlator/attribute', () => {
   const cases: readonly (readonly [string, Partial<RuntimeAlert>, readonly Partial<ContainerRecord>[], string])[] = [
     ['12 characters of the id', {}, [{}], FOUND],
@@ -123,10 +128,6 @@ describe('correlator/attribute', () => {
   })
 
   it('standalone takes what the alert says', () => {
-    const claim = (change: Partial<RuntimeAlert>): unknown => {
-      const result = attributeByClaim(alert(change), parseReference)
-      return result.kind === 'image' ? [result.image.references, result.image.digests, result.image.owner] : result
-    }
     assert.deepEqual(claim({ imageDigest: DIGEST_A }), [['registry.example/shop/web:1.4.2'], [DIGEST_A], 'shop/web-1'])
     assert.deepEqual(claim({ image: undefined, imageDigest: DIGEST_A, pod: undefined }), [[], [DIGEST_A], 'web'])
     assert.deepEqual(claim({ image: `registry.example/a@${DIGEST_B}` }), [

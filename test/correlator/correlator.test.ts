@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { falcosidekick } from '../../src/alerts/sources/falcosidekick.ts'
 import type { RuntimeAlert } from '../../src/alerts/types.ts'
-import { createCorrelator, type Correlator, type CorrelatorOptions } from '../../src/correlator/correlator.ts'
+import type { Correlator, CorrelatorOptions } from '../../src/correlator/api.ts'
+import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createMemoryParkingLot } from '../../src/correlator/parkingLot.ts'
 import type { Outcome } from '../../src/correlator/types.ts'
 import { NoSuchVerdictError } from '../../src/correlator/writer.ts'
@@ -76,6 +77,13 @@ async function one(correlator: Correlator, changes: Partial<RuntimeAlert> = {}):
   return outcome ?? assert.fail()
 }
 
+/** Names and phases after handling the groups one after the other. */
+const phasesAfter = async (groups: readonly (readonly RuntimeAlert[])[]): Promise<unknown> => {
+  const it = await rig()
+  for (const group of groups) await it.handle(group)
+  return it.list().map(({ name, phase }) => [name, phase])
+}
+
 describe('correlator', () => {
   it('denies an image after a drop, standalone', async () => {
     const it = await rig()
@@ -133,8 +141,8 @@ describe('correlator', () => {
         .flat()
         .map(({ decision }) => decision)
       assert.deepEqual(decisions, ['contributed', 'duplicate'])
-      for (const { list } of [together, apart]) {
-        assert.deepEqual([Object.keys(list()[0]?.contributions ?? {}).length, list()[0]?.evidence.length], [1, 1])
+      for (const it of [together, apart]) {
+        assert.deepEqual([Object.keys(it.list()[0]?.contributions ?? {}).length, it.list()[0]?.evidence.length], [1, 1])
       }
     }
   })
@@ -198,7 +206,7 @@ describe('correlator', () => {
 
   it('writes at once and puts what arrives meanwhile into one next write', async () => {
     const it = await rig()
-    let release = (): void => {}
+    let release: (() => void) | undefined
     it.store.before = () => new Promise((resolve) => (release = resolve))
     const first = one(it)
     await new Promise(setImmediate)
@@ -207,7 +215,7 @@ describe('correlator', () => {
     await new Promise(setImmediate)
     assert.equal(it.writes(), 1)
     it.store.before = () => Promise.resolve()
-    release()
+    release?.()
     await Promise.all([first, ...others])
     assert.deepEqual([it.writes(), Object.keys(it.list()[0]?.contributions ?? {}).length], [2, 31])
   })
@@ -483,14 +491,9 @@ describe('correlator', () => {
           .map((item) => [random.next().value ?? 0, item] as const)
           .toSorted(([a], [b]) => a - b)
           .map(([, item]) => item)
-        const phases = async (groups: readonly (readonly RuntimeAlert[])[]): Promise<unknown> => {
-          const it = await rig()
-          for (const group of groups) await it.handle(group)
-          return it.list().map(({ name, phase }) => [name, phase])
-        }
-        const expected = await phases([alerts])
-        assert.deepEqual(await phases(shuffled.map((item) => [item])), expected)
-        assert.deepEqual(await phases([shuffled]), expected)
+        const expected = await phasesAfter([alerts])
+        assert.deepEqual(await phasesAfter(shuffled.map((item) => [item])), expected)
+        assert.deepEqual(await phasesAfter([shuffled]), expected)
       }),
       { numRuns: 60 },
     )

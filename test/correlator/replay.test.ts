@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { falco } from '../../src/alerts/sources/falco.ts'
 import { replay, type ReplayReport } from '../../src/correlator/replay.ts'
 import { fixture, NOW, parseReference } from './support.ts'
@@ -19,6 +19,8 @@ const denying = (score: number, why: string, digest: string | null = null) => [
   },
 ]
 const watched = (reason: string) => [{ image: WEB, digest: null, score: 0, phase: 'observing', reason }]
+
+const atTime = (line: string, time: string): string => line.replace(/"time":"[^"]+"/, `"time":"${time}"`)
 
 describe('correlator/replay', () => {
   const files: Readonly<Record<string, readonly [number, ReplayReport['images']]>> = {
@@ -117,7 +119,7 @@ describe('correlator/replay', () => {
   })
 
   it('plays an old capture as it happened, and one with a broken clock as if it came now', async () => {
-    const at = (time: string): string => drop.replace(/"time":"[^"]+"/, `"time":"${time}"`)
+    const at = (time: string): string => atTime(drop, time)
     const [expected] = denying(100, 'drop')
     assert.deepEqual((await run(at('2019-05-17T15:31:56.7Z'))).images, [expected])
     assert.deepEqual((await run(at('1970-01-01T00:00:00Z'))).images, [expected])
@@ -125,9 +127,8 @@ describe('correlator/replay', () => {
   })
 
   it('expires in the time of the capture', async () => {
-    const at = (line: string, time: string): string => line.replace(/"time":"[^"]+"/, `"time":"${time}"`)
     const shell = fixture('pod.terminal_shell.jsonl').trim()
-    const report = await run(`${at(drop, '2026-01-01T00:00:00Z')}\n${at(shell, '2026-03-01T00:00:00Z')}`)
+    const report = await run(`${atTime(drop, '2026-01-01T00:00:00Z')}\n${atTime(shell, '2026-03-01T00:00:00Z')}`)
     assert.deepEqual(
       report.images.map(({ phase, reason }) => [phase, reason]),
       [['expired', 'expired: was denying, no contribution since 2026-01-01T00:00:00.000Z']],

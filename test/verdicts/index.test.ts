@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
 import { nameByDigest, nameByReference, VERDICT_NAME } from '../../src/verdicts/name.ts'
 import { denialText } from '../../src/verdicts/text.ts'

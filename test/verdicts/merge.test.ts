@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import {
   boundFacts,
   contributionKey,
@@ -73,7 +73,7 @@ const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
 /** Anything that passes the decoders, at its longest. */
 const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
   .record({
-    digests: fc.array(fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 64, maxLength: 64 }), {
+    digests: fc.array(fc.string({ unit: fc.constantFrom('0', '7', 'a', 'f'), minLength: 64, maxLength: 64 }), {
       maxLength: 60,
     }),
     references: fc.array(fc.string({ unit: 'binary', maxLength: 512 }), { maxLength: 60 }),
@@ -88,6 +88,8 @@ const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
       evidence({ key: `k${index}`, target, rule: target + target, pod: target, node: target }),
     ),
   }))
+
+const releasedAt = (at: number) => ({ ...noFacts, release: { by: 'ann', reason: 'ok', at, as: 'fixed' as const } })
 
 describe('verdicts/merge', () => {
   it('merges one contribution by maximum weight, earlier first, later last', () => {
@@ -164,8 +166,7 @@ describe('verdicts/merge', () => {
   })
 
   it('keeps the later release', () => {
-    const release = (at: number) => ({ ...noFacts, release: { by: 'ann', reason: 'ok', at, as: 'fixed' as const } })
-    assert.equal(mergeFacts(release(1), release(2)).release?.at, 2)
-    assert.equal(mergeFacts(release(2), noFacts).release?.at, 2)
+    assert.equal(mergeFacts(releasedAt(1), releasedAt(2)).release?.at, 2)
+    assert.equal(mergeFacts(releasedAt(2), noFacts).release?.at, 2)
   })
 })

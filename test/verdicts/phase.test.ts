@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { mergeFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
 import { decidePhase, factsToExtend, isFlagged, isStricter, reasonCode } from '../../src/verdicts/phase.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { peakScore, scoreAt } from '../../src/verdicts/score.ts'
 import { contribution, HOUR, NOW } from '../correlator/support.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { readVerdict, sameVerdict, writeVerdict } from '../../src/verdicts/serialize.ts'
 import { contribution, evidence, facts, NOW, verdict } from '../correlator/support.ts'
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { splitBody } from '../../../src/alerts/body.ts'
 import { falco } from '../../../src/alerts/sources/falco.ts'
 import { falcosidekick } from '../../../src/alerts/sources/falcosidekick.ts'
 import { findSource, sources } from '../../../src/alerts/sources/index.ts'
-import type { Decoded } from '../../../src/alerts/types.ts'
+import type { Decoded, RuntimeAlert } from '../../../src/alerts/types.ts'
 import { fixture } from '../../correlator/support.ts'
 
 const POD = {
@@ -92,10 +92,14 @@ function items(name: string): readonly Record<string, unknown>[] {
   )
 }
 
-function finding(decoded: Decoded): Extract<Decoded, { kind: 'finding' }>['alert'] {
-  assert.equal(decoded.kind, 'finding', JSON.stringify(decoded))
-  return (decoded as Extract<Decoded, { kind: 'finding' }>).alert
+function finding(decoded: Decoded): RuntimeAlert {
+  return decoded.kind === 'finding' ? decoded.alert : assert.fail(JSON.stringify(decoded))
 }
+
+const targetOf = (path: string): string =>
+  finding(falco.decode({ ...MINIMAL, output_fields: { 'proc.exepath': path } })).target
+
+const WHO = ['containerId', 'containerName', 'namespace', 'pod', 'podUid', 'image', 'imageDigest', 'node'] as const
 
 const MINIMAL = { rule: 'R', time: '2026-11-22T05:57:29Z' }
 
@@ -132,7 +136,7 @@ describe('alerts/sources/falco', () => {
     ['no time', { rule: 'R' }, 'time-missing'],
     ['a null time', { rule: 'R', time: null }, 'time-missing'],
     ['an empty time', { rule: 'R', time: '' }, 'time-missing'],
-    ['a time that is a number', { rule: 'R', time: 1795327049490412397 }, 'time-malformed'],
+    ['a time that is a number', { rule: 'R', time: 1795327049490 }, 'time-malformed'],
     ['a time without a zone', { rule: 'R', time: '2026-11-22T05:57:29' }, 'time-malformed'],
     ['fields that are an array', { ...MINIMAL, output_fields: [] }, 'fields-malformed'],
     ['fields that are text', { ...MINIMAL, output_fields: 'x' }, 'fields-malformed'],
@@ -213,11 +217,10 @@ describe('alerts/sources/falco', () => {
   ]
   for (const [name, output_fields, expected] of fields) {
     it(`reads ${name}`, () => {
-      const { detector, source, rule, priority, tags, time, timeText, target, ...who } = finding(
-        falco.decode({ ...MINIMAL, output_fields }),
-      )
+      const decoded = finding(falco.decode({ ...MINIMAL, output_fields }))
+      const who = Object.fromEntries(WHO.flatMap((key) => (decoded[key] === undefined ? [] : [[key, decoded[key]]])))
       assert.deepEqual(who, expected)
-      assert.equal(target, '')
+      assert.equal(decoded.target, '')
     })
   }
 
@@ -349,9 +352,7 @@ describe('alerts/sources/falcosidekick', () => {
       fc.property(fc.string({ unit: 'grapheme', minLength: 100, maxLength: 600 }), (path) => {
         const bytes = Buffer.from(path)
         const cut = bytes.length > 512 ? `${bytes.subarray(0, 507).toString()}[...]` : path
-        const target = (value: string): string =>
-          finding(falco.decode({ ...MINIMAL, output_fields: { 'proc.exepath': value } })).target
-        assert.equal(target(cut), target(path))
+        assert.equal(targetOf(cut), targetOf(path))
       }),
     )
   })
