@@ -495,7 +495,7 @@ describe('correlator', () => {
         assert.deepEqual(await phasesAfter(shuffled.map((item) => [item])), expected)
         assert.deepEqual(await phasesAfter([shuffled]), expected)
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 })
