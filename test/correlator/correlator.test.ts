@@ -186,6 +186,22 @@ describe('correlator', () => {
     )
   })
 
+  it('writes again when the same class weighs more now', async () => {
+    const overrides = new Map([['Ours', { class: 'drop', weight: 20 }]])
+    const it = await rig({ rules: { overrides } })
+    const weak = await one(it, { rule: 'Ours' })
+    const strong = await one(it)
+    const weakAgain = await one(it, { rule: 'Ours' })
+    assert.deepEqual(
+      [weak, strong, weakAgain].map(({ decision, phase }) => [decision, phase]),
+      [
+        ['contributed', 'observing'],
+        ['contributed', 'denying'],
+        ['repeat', 'denying'],
+      ],
+    )
+  })
+
   it('writes evidence alone at most every 10 s, and only where there is a verdict', async () => {
     const it = await rig()
     await one(it, SHELL)
