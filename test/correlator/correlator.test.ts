@@ -220,6 +220,15 @@ describe('correlator', () => {
     assert.deepEqual([it.writes(), it.list()[0]?.evidence.length], [3, 3])
   })
 
+  it('makes no verdict of evidence whose verdict was deleted', async () => {
+    const it = await rig()
+    const { verdict = '' } = await one(it)
+    await one(it, SHELL)
+    await it.store.remove?.(verdict, () => true)
+    await it.sweep()
+    assert.deepEqual(it.list(), [])
+  })
+
   it('writes at once and puts what arrives meanwhile into one next write', async () => {
     const it = await rig()
     let release: (() => void) | undefined
