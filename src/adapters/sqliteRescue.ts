@@ -1,6 +1,9 @@
 /** What to do with a damaged ledger: recognise it, move it aside, save what can be read. */
-import { copyFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+
+/** A damaged header may claim anything. The largest ledger is 5,000 verdicts of 8 KiB. */
+const MAX_PADDED_BYTES = 1024 ** 3
 
 /** SQLite's result code of an error of node:sqlite, 0 for any other error. */
 export function sqliteCode(error: unknown): number {
@@ -43,6 +46,7 @@ export function salvage(
   try {
     copyFileSync(damaged, copy)
     if (existsSync(`${damaged}-wal`)) copyFileSync(`${damaged}-wal`, `${copy}-wal`)
+    padToHeader(copy)
     const source = new Database(copy)
     try {
       target.exec('BEGIN')
@@ -80,6 +84,15 @@ function* readableRows(source: DatabaseSync, select: string): Generator<Readonly
       // The scan met the damage: the other end is next.
     }
   }
+}
+
+/** SQLite reads nothing of a file that is shorter than its header says; with zeros at the end it reads the pages that are there. */
+function padToHeader(copy: string): void {
+  const header = readFileSync(copy).subarray(0, 32)
+  if (header.length < 32) return
+  const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
+  const size = pageSize * header.readUInt32BE(28)
+  if (size > sizeOf(copy) && size <= MAX_PADDED_BYTES) truncateSync(copy, size)
 }
 
 function sizeOf(file: string): number {

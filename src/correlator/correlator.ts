@@ -3,107 +3,31 @@
  * what the cluster knows of its containers, and a clock.
  */
 import { LRUCache } from 'lru-cache'
-import { classify, type ClassifyOptions } from '../alerts/classes.ts'
+import { classify } from '../alerts/classes.ts'
 import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { createVerdictIndex } from '../verdicts/index.ts'
 import { mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
-import type { ParseReference } from '../verdicts/name.ts'
 import { isExpired, THRESHOLDS, type Thresholds } from '../verdicts/phase.ts'
 import { MAX_REASON } from '../verdicts/serialize.ts'
 import {
   StoreBusyError,
   type ImageVerdict,
-  type Phase,
   type Release,
   type VerdictChange,
   type VerdictStore,
 } from '../verdicts/types.ts'
+import { CORRELATOR_LIMITS, type Correlator, type CorrelatorLimits, type CorrelatorOptions } from './api.ts'
 import { attributeByClaim, attributeByCluster, isSameImage, type Attribution, type ImageIdentity } from './attribute.ts'
 import { countedTime, effectOf, factsOf, verdictNameFor, type Effect } from './contribute.ts'
 import { extendVerdict, releaseVerdict, settleVerdict, withoutReference } from './decide.ts'
 import { createSeenEvents, eventKey, isAlreadyDurable } from './dedupe.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
-import type { ContainerDirectory, ContainerRecord, Outcome, ParkedAlert, ParkingLot } from './types.ts'
+import type { ContainerRecord, Outcome, ParkedAlert } from './types.ts'
+import { createTags, isPinned } from './tags.ts'
 import { createWriter, NoSuchVerdictError } from './writer.ts'
 
-/** Called for what happens; each must be quick and must not throw. */
-export interface CorrelatorEvents {
-  /** Every alert once per decision: a parked one again when its wait is over. */
-  readonly alertDecided?: (outcome: Outcome) => void
-  /** A write of this correlator changed a phase; the loser of a race says nothing. */
-  readonly phaseChanged?: (verdict: ImageVerdict, from: Phase | undefined) => void
-  /** A write that nobody waits for failed: it is tried again with the next event or sweep. */
-  readonly backgroundFailed?: (task: string, error: unknown) => void
-}
-
-export interface CorrelatorLimits {
-  /** Events remembered against replays. */
-  readonly seenEvents: number
-  /** Alerts without an image that are kept for people to look at. */
-  readonly unattributed: number
-  /** Changes that may wait for the store. */
-  readonly waitingChanges: number
-  /** Tags whose newest image is remembered. */
-  readonly tags: number
-  /** How long an alert waits for its container, milliseconds. */
-  readonly parkedMs: number
-  /** Least time between two evidence-only writes of one verdict, milliseconds. */
-  readonly evidenceMs: number
-  /** How long an expired verdict stays visible, milliseconds. */
-  readonly expiredMs: number
-}
-
-export const CORRELATOR_LIMITS: CorrelatorLimits = {
-  seenEvents: 50_000,
-  unattributed: 1000,
-  waitingChanges: 10_000,
-  tags: 20_000,
-  parkedMs: 120_000,
-  evidenceMs: 10_000,
-  expiredMs: 24 * 3600_000,
-}
-
-export interface CorrelatorOptions {
-  readonly store: VerdictStore
-  /** What the cluster knows of containers. Absent: standalone, the alert's own image reference is the identity. */
-  readonly directory?: ContainerDirectory | undefined
-  /** Where alerts wait for their container; absent: in memory. */
-  readonly parking?: ParkingLot | undefined
-  readonly parseReference: ParseReference
-  /** Milliseconds since the epoch. */
-  readonly clock: () => number
-  readonly rules?: ClassifyOptions | undefined
-  readonly thresholds?: Partial<Thresholds> | undefined
-  readonly limits?: Partial<CorrelatorLimits> | undefined
-  readonly observe?: CorrelatorEvents | undefined
-}
-
-export interface Correlator {
-  /** Loads the ledger and watches it; resolves to problems found in it, one line each. Call before anything else. */
-  start(): Promise<readonly string[]>
-  /**
-   * Resolves, with one outcome per alert in the same order, only when every effect would survive SIGKILL. Rejects with StoreBusyError (answer 503) or
-   * the store's error; sending the same alerts again is then harmless.
-   */
-  handle(alerts: readonly RuntimeAlert[]): Promise<readonly Outcome[]>
-  /** A pod status showed this container, and the directory already knows it. Never rejects. */
-  observeContainer(record: ContainerRecord): Promise<void>
-  /** Expiry, parked alerts whose time is over, evidence that waits. Called every few seconds by a timer at the edge. Never rejects. */
-  sweep(): Promise<void>
-  /** All verdicts, by name. */
-  list(): readonly ImageVerdict[]
-  get(name: string): ImageVerdict | undefined
-  /** The newest alerts for which no image was found, with the reason. */
-  unattributed(): readonly Outcome[]
-  /** Rejects with NoSuchVerdictError. */
-  release(name: string, decision: Pick<Release, 'by' | 'reason' | 'as'>): Promise<ImageVerdict>
-  /** Every change of the ledger after `start`, own and others'. Returns a function that stops. */
-  onChange(listener: (change: VerdictChange) => void): () => void
-  /** Writes what waits and stops listening; the store stays open. */
-  stop(): Promise<void>
-}
-
+/** See Correlator (api.ts) for what each method promises. */
 export function createCorrelator(options: CorrelatorOptions): Correlator {
   const { store, directory, clock, observe = {} } = options
   const limits: CorrelatorLimits = { ...CORRELATOR_LIMITS, ...options.limits }
@@ -118,7 +42,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const unattributed: Outcome[] = []
   const waitingEvidence = new Map<string, VerdictFacts>()
   const evidenceWrittenAt = new LRUCache<string, number>({ max: 10_000 })
-  const newestOfTag = new LRUCache<string, Pick<ContainerRecord, 'digests' | 'firstSeen'>>({ max: limits.tags })
+  const tags = createTags(limits.tags)
   let stopWatching: (() => void) | undefined
 
   const publish = (change: VerdictChange): void => {
@@ -169,7 +93,9 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     publish(change)
     const { verdict } = change
     const now = clock()
-    if (verdict === undefined || isExpired(verdict, now) || settleVerdict(verdict, now, thresholds) === verdict) return
+    if (verdict === undefined || isExpired(verdict, now)) return
+    // Only another phase is worth a write: replicas with different thresholds would rewrite one another's reasons for ever.
+    if (settleVerdict(verdict, now, thresholds).phase === verdict.phase) return
     void inBackground(
       'settle',
       writer.submit(change.name, { step: (current) => settleVerdict(current, clock(), thresholds) }),
@@ -196,15 +122,6 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const nameFor = (image: ImageIdentity): string | undefined =>
     verdictNameFor(image, directory === undefined ? undefined : (digest) => ledger.findByDigest(digest)?.name)
 
-  /** A tag that now names another image is no name of this one any more (rule 15). */
-  const withCurrentTags = (image: ImageIdentity): ImageIdentity => {
-    const references = image.references.filter((reference) => {
-      const newest = newestOfTag.get(reference)
-      return newest === undefined || isSameImage(newest, image)
-    })
-    return references.length === image.references.length ? image : { ...image, references }
-  }
-
   /** Evidence that changes nothing else: kept for the verdict's next write, or for the sweep. Where there is no verdict it is dropped. */
   const keepEvidence = (name: string, effect: Effect): void => {
     if (ledger.get(name) !== undefined) keepWaiting(name, { ...noFacts, evidence: effect.evidence })
@@ -212,7 +129,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
 
   /** The alert's image is known: contribute, or say why not. */
   const contribute = async (alert: RuntimeAlert, found: ImageIdentity, receivedAt: number): Promise<Outcome> => {
-    const image = withCurrentTags(found)
+    const image = tags.withCurrentNames(found)
     const name = nameFor(image)
     if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
     const classification = classify(alert, options.rules)
@@ -308,10 +225,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   /** Names join a verdict with the digests they ran, and a tag that was seen with another image leaves it. */
   const updateNames = async (record: ContainerRecord): Promise<void> => {
     const { reference, digests } = record
-    const pinned = reference.includes('@')
-    const newest = pinned ? undefined : newestOfTag.get(reference)
-    if (newest !== undefined && !isSameImage(newest, record) && newest.firstSeen >= record.firstSeen) return
-    if (!pinned) newestOfTag.set(reference, { digests, firstSeen: record.firstSeen })
+    if (!tags.observe(record)) return
     const work: Promise<unknown>[] = []
     const touched = new Set<string>()
     for (const digest of digests) {
@@ -324,7 +238,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
         extendVerdict(current.name, current, facts, clock(), thresholds)
       if (step(verdict) !== verdict) work.push(writer.submit(verdict.name, { step }))
     }
-    for (const verdict of pinned ? [] : ledger.findByReference(reference)) {
+    for (const verdict of isPinned(reference) ? [] : ledger.findByReference(reference)) {
       if (isSameImage(verdict, record)) continue
       work.push(writer.submit(verdict.name, { step: (current) => withoutReference(current, reference) }))
     }

@@ -12,7 +12,8 @@ export function extendVerdict(
   now: number,
   thresholds: Thresholds,
 ): ImageVerdict {
-  const base = factsToExtend(current, now)
+  // Names and evidence alone start nothing over.
+  const base = Object.keys(facts.contributions).length === 0 ? current : factsToExtend(current, now)
   const merged = base === undefined ? facts : mergeFacts(base, facts)
   return orSame(current, decidePhase(name, merged, current, now, thresholds))
 }

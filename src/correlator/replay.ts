@@ -63,6 +63,8 @@ export async function replay(
     parseReference: options.parseReference,
     rules: options.rules,
     thresholds: options.thresholds,
+    // The report is about everything that happened.
+    limits: { expiredMs: Infinity },
   })
   await correlator.start()
 

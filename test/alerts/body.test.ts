@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import * as fc from 'fast-check'
+import { BODY_LIMITS, splitBody } from '../../src/alerts/body.ts'
+
+function split(text: string | Uint8Array, limits = BODY_LIMITS): unknown[] {
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  return [...splitBody(bytes, limits).items].map((item) =>
+    'item' in item ? [item.line, item.item] : [item.line, item.refused.code],
+  )
+}
+
+/** Milliseconds, the best of three. */
+const fastest = (text: string): number =>
+  Math.min(
+    ...[1, 2, 3].map(() => {
+      const started = performance.now()
+      split(text, { ...BODY_LIMITS, maxItems: 1_000_000 })
+      return performance.now() - started
+    }),
+  )
+
+describe('alerts/body', () => {
+  const cases: readonly (readonly [string, string, readonly unknown[]])[] = [
+    ['nothing', '', []],
+    ['white space', ' \r\n\n ', []],
+    ['one object', '{"a":1}', [[1, { a: 1 }]]],
+    ['one object after a byte order mark', '\uFEFF{"a":1}', [[1, { a: 1 }]]],
+    ['one pretty-printed object', '{\n  "a": {\n    "b": [1, 2]\n  }\n}\n', [[1, { a: { b: [1, 2] } }]]],
+    [
+      'an array',
+      '[{"a":1},{"a":2}]',
+      [
+        [1, { a: 1 }],
+        [1, { a: 2 }],
+      ],
+    ],
+    [
+      'an array over lines',
+      '[\n{"a":[1,{}]},\n\n{"a":"],{"}\n]',
+      [
+        [2, { a: [1, {}] }],
+        [4, { a: '],{' }],
+      ],
+    ],
+    ['an empty array', '[]', []],
+    [
+      'an array with a scalar',
+      '[1,{"a":1}]',
+      [
+        [1, 1],
+        [1, { a: 1 }],
+      ],
+    ],
+    [
+      'lines',
+      '{"a":1}\n\n{"a":2}\r\n{"a":3}',
+      [
+        [1, { a: 1 }],
+        [3, { a: 2 }],
+        [4, { a: 3 }],
+      ],
+    ],
+    [
+      'concatenated objects',
+      '{"a":1}{"a":2} {"a":3}',
+      [
+        [1, { a: 1 }],
+        [1, { a: 2 }],
+        [1, { a: 3 }],
+      ],
+    ],
+    [
+      'pretty-printed objects one after the other',
+      '{\n "a": 1\n}\n{\n "a": 2\n}',
+      [
+        [1, { a: 1 }],
+        [4, { a: 2 }],
+      ],
+    ],
+    ['a scalar', '12', [[1, 12]]],
+    [
+      'a bad line between',
+      '{"a":1}\nnonsense\n{"a":2}',
+      [
+        [1, { a: 1 }],
+        [2, 'not-json'],
+        [3, { a: 2 }],
+      ],
+    ],
+    [
+      'a scalar line between',
+      '{"a":1}\n"x"\n{"a":2}',
+      [
+        [1, { a: 1 }],
+        [2, 'not-an-object'],
+        [3, { a: 2 }],
+      ],
+    ],
+    [
+      'a line cut in a string',
+      '{"a":"x\n{"a":2}',
+      [
+        [1, 'not-json'],
+        [2, { a: 2 }],
+      ],
+    ],
+    [
+      'a line cut after a key',
+      '{"a":\n{"a":2}',
+      [
+        [1, 'not-json'],
+        [2, { a: 2 }],
+      ],
+    ],
+    [
+      'a line cut in an array',
+      '{"a":[\n{"a":2}\n{"a":3}',
+      [
+        [1, 'not-json'],
+        [2, { a: 2 }],
+        [3, { a: 3 }],
+      ],
+    ],
+    [
+      'a line cut after a value',
+      '{"a":1\n{"a":2}\n{"a":3}',
+      [
+        [1, 'not-json'],
+        [2, { a: 2 }],
+        [3, { a: 3 }],
+      ],
+    ],
+    [
+      'a line with a closing bracket too many',
+      '{"a":1]}\n{"a":2}',
+      [
+        [1, 'not-json'],
+        [2, { a: 2 }],
+      ],
+    ],
+    [
+      'the last line cut',
+      '{"a":1}\n{"a":2,"b',
+      [
+        [1, { a: 1 }],
+        [2, 'not-json'],
+      ],
+    ],
+    [
+      'a broken pretty-printed object',
+      '{\n  "a" 1,\n  "b": 2\n}\n{"a":2}',
+      [
+        [1, 'not-json'],
+        [5, { a: 2 }],
+      ],
+    ],
+    [
+      'a broken element of an array',
+      '[\n{"a":1},\n{"a":},\n{"a":3}\n]',
+      [
+        [2, { a: 1 }],
+        [3, 'not-json'],
+        [4, { a: 3 }],
+      ],
+    ],
+    [
+      'an array that is not closed',
+      '[{"a":1},{"a":2}',
+      [
+        [1, { a: 1 }],
+        [1, { a: 2 }],
+      ],
+    ],
+    [
+      'brackets in strings',
+      '{"a":"}{\\"]["}\n{"a":"\\\\"}',
+      [
+        [1, { a: '}{"][' }],
+        [2, { a: '\\' }],
+      ],
+    ],
+  ]
+  for (const [name, text, expected] of cases) {
+    it(`splits ${name}`, () => assert.deepEqual(split(text), expected))
+  }
+
+  it('keeps a __proto__ key as an ordinary one', () => {
+    const [item] = splitBody(Buffer.from('{"__proto__":{"rule":"x"}}')).items
+    assert.ok(item !== undefined && 'item' in item)
+    assert.deepEqual(Object.keys(item.item as object), ['__proto__'])
+  })
+
+  it('replaces bytes that are not UTF-8, says so and loses nothing', () => {
+    const body = splitBody(Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff, 0xc3]), Buffer.from('"}')]))
+    assert.equal(body.replacedBytes, true)
+    assert.deepEqual([...body.items], [{ line: 1, item: { a: '\uFFFD\uFFFD' } }])
+    assert.equal(splitBody(Buffer.from('{"a":"é"}')).replacedBytes, false)
+  })
+
+  it('refuses what is nested too deeply and reads on', () => {
+    const deep = `{"a":${'['.repeat(40)}${']'.repeat(40)}}`
+    assert.deepEqual(split(`${deep}\n{"a":1}`), [
+      [1, 'too-large'],
+      [2, { a: 1 }],
+    ])
+    assert.deepEqual(split('['.repeat(100_000)), [])
+    assert.deepEqual(split(`{"a":`.repeat(100_000)), [[1, 'too-large']])
+  })
+
+  it('bounds bytes and items', () => {
+    assert.deepEqual(split('{"a":1}', { ...BODY_LIMITS, maxBytes: 6 }), [[1, 'too-large']])
+    const many = split('{}\n{}\n{}\n{}', { ...BODY_LIMITS, maxItems: 2 })
+    assert.deepEqual(many, [
+      [1, {}],
+      [2, {}],
+      [3, 'too-large'],
+    ])
+    assert.deepEqual(split('[{},{},{}]', { ...BODY_LIMITS, maxItems: 2 }), [
+      [1, {}],
+      [1, {}],
+      [1, 'too-large'],
+    ])
+  })
+
+  it('takes linear time: four times the text takes nothing like sixteen times as long', function () {
+    this.timeout(20_000)
+    const hostile: readonly ((size: number) => string)[] = [
+      (size) => '{"a":[\n'.repeat(size / 7),
+      (size) => '{"a":[\n'.repeat(31) + '{"b":1},\n'.repeat(size / 9),
+      (size) => '{"a\n'.repeat(size / 4),
+      (size) => `{"a":1${' '.repeat(size)}`,
+      (size) => '{'.repeat(size),
+      (size) => '{"a":1\n '.repeat(size / 8),
+      (size) => `1${','.repeat(size)}x`,
+      (size) => `{${'"a":1,'.repeat(size / 6)}\n`,
+    ]
+    for (const make of hostile) {
+      const ratio = fastest(make(400_000)) / (fastest(make(100_000)) + 0.5)
+      assert.ok(ratio < 11, `${JSON.stringify(make(20))}: ${ratio}`)
+    }
+  })
+
+  it('never throws and gives back what was written, line by line, around any broken line', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }))),
+        fc.string(),
+        (objects, noise) => {
+          const lines = objects.map((object) => JSON.stringify(object))
+          const bad = noise.replace(/[\s[\],{]/g, '').trim()
+          const text = [...lines, ...(bad === '' ? [] : [`!${bad}`]), ...lines].join('\n')
+          const found = split(text).flatMap((entry) =>
+            (entry as unknown[])[1] === 'not-json' ? [] : [(entry as unknown[])[1]],
+          )
+          const parsed = lines.map((line) => JSON.parse(line) as unknown)
+          assert.deepEqual(found, [...parsed, ...parsed])
+        },
+      ),
+    )
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void split(bytes)))
+    const pieces = fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '\n', '\\', 'a', '1', ' ', '{"a":1}')
+    fc.assert(fc.property(fc.array(pieces, { maxLength: 60 }), (parts) => void split(parts.join(''))))
+  })
+})

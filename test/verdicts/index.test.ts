@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import * as fc from 'fast-check'
+import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
+import { nameByDigest, nameByReference, VERDICT_NAME } from '../../src/verdicts/name.ts'
+import { denialText } from '../../src/verdicts/text.ts'
+import { DIGEST_A, DIGEST_B, evidence, HOUR, NOW, parseReference, verdict } from '../correlator/support.ts'
+
+const NAME = `sha256-${'a'.repeat(64)}`
+const find = (index: ReturnType<typeof createVerdictIndex>, namespace?: string) => {
+  const flagged = findFlagged(index, parseReference, () => NOW)
+  return (image: string) => flagged(image, namespace)
+}
+
+describe('verdicts/index', () => {
+  it('names verdicts', () => {
+    assert.equal(nameByDigest(DIGEST_A), NAME)
+    assert.equal(nameByReference('registry.example/shop/web:1.4.2'), 'ref-eab6b8036ca26a6b0b05e3cbb19c2c3c23e237fb')
+    assert.match(nameByReference('x'), VERDICT_NAME)
+  })
+
+  it('finds by digest, by tag, and lets a digest decide alone', () => {
+    const flagged = find(createVerdictIndex([verdict()]))
+    assert.equal(flagged('registry.example/shop/web:1.4.2')?.verdict, NAME)
+    assert.equal(flagged(`registry.example/other@${DIGEST_A}`)?.verdict, NAME)
+    assert.equal(flagged(`registry.example/shop/web:1.4.2@${DIGEST_A}`)?.verdict, NAME)
+    assert.equal(flagged(`registry.example/shop/web:1.4.2@${DIGEST_B}`), undefined)
+    assert.equal(flagged('registry.example/shop/web:1.4.3'), undefined)
+    assert.equal(flagged('not an image'), undefined)
+    assert.equal(flagged('__proto__'), undefined)
+  })
+
+  it('prefers what denies, and forgets what was removed or changed', () => {
+    const index = createVerdictIndex([verdict({ phase: 'warning' }), verdict({ name: 'ref-1', digests: [] })])
+    const image = 'registry.example/shop/web:1.4.2'
+    assert.equal(find(index)(image)?.verdict, 'ref-1')
+    index.apply({ name: 'ref-1' })
+    assert.equal(find(index)(image)?.phase, 'warning')
+    index.apply({ name: NAME, verdict: verdict({ references: [] }) })
+    assert.equal(find(index)(image), undefined)
+    index.apply({ name: NAME })
+    assert.equal(find(index)(`x@${DIGEST_A}`), undefined)
+    assert.deepEqual(index.list(), [])
+  })
+
+  for (const phase of ['observing', 'released', 'expired', 'pending'] as const) {
+    it(`says nothing of an image that is ${phase}`, () => {
+      assert.equal(find(createVerdictIndex([verdict({ phase })]))('registry.example/shop/web:1.4.2'), undefined)
+    })
+  }
+
+  it('says nothing after the end, even when nobody swept', () => {
+    const flagged = findFlagged(createVerdictIndex([verdict()]), parseReference, () => NOW + 31 * 24 * HOUR)
+    assert.equal(flagged('registry.example/shop/web:1.4.2', 'shop'), undefined)
+  })
+
+  it('writes the denial of a tag, with the place only for its own namespace', () => {
+    const index = createVerdictIndex([verdict()])
+    const ways = `verdict ${NAME} until 2026-12-22T06:10:00Z; way out: deploy registry.example/shop/web@sha256:<new digest> or a new tag; evidence: drawbridge verdicts show ${NAME}; release: drawbridge verdicts release ${NAME} --as fixed|false-positive|accepted --reason "..."`
+    const seen =
+      'image "registry.example/shop/web:1.4.2" is denied: falco reported "Drop and execute new binary in container" of /tmp/sleep'
+    assert.equal(
+      find(index, 'shop')('registry.example/shop/web:1.4.2')?.text,
+      `${seen} in pod shop/web-1 at 2026-11-22T06:10:00Z; ${ways}`,
+    )
+    assert.equal(
+      find(index, 'other')('registry.example/shop/web:1.4.2')?.text,
+      `${seen} at 2026-11-22T06:10:00Z; ${ways}`,
+    )
+    assert.equal(find(index)('registry.example/shop/web:1.4.2')?.text, `${seen} at 2026-11-22T06:10:00Z; ${ways}`)
+  })
+
+  it('writes the denial of a digest and a warning', () => {
+    const index = createVerdictIndex([verdict({ phase: 'warning', evidence: [] })])
+    const text = find(index)(`registry.example/shop/web@${DIGEST_A}`)?.text ?? ''
+    assert.match(
+      text,
+      /is under suspicion: deny-threshold: score 100\.0 reached 100 \(drop\); verdict .*; way out: deploy a fixed image with another digest;/,
+    )
+  })
+
+  it('stays within 1 KiB and one line, whatever the evidence says', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 600 }), (hostile) => {
+        const text = denialText({
+          image: hostile,
+          reference: { repository: hostile, normalized: hostile },
+          verdict: verdict({
+            evidence: [evidence({ rule: hostile, target: hostile, pod: hostile, namespace: hostile })],
+            reason: hostile,
+          }),
+          namespace: hostile,
+        })
+        assert.ok(Buffer.byteLength(text) <= 1024)
+        assert.doesNotMatch(text, /[\p{C}\p{Zl}\p{Zp}]/u)
+      }),
+    )
+  })
+})

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import * as fc from 'fast-check'
+import {
+  boundFacts,
+  contributionKey,
+  MAX_CONTRIBUTIONS,
+  MAX_DIGESTS,
+  MAX_FACTS_BYTES,
+  mergeContribution,
+  mergeFacts,
+  noFacts,
+  type VerdictFacts,
+} from '../../src/verdicts/merge.ts'
+import { decidePhase } from '../../src/verdicts/phase.ts'
+import { readVerdict, writeVerdict } from '../../src/verdicts/serialize.ts'
+import type { Contribution, Evidence } from '../../src/verdicts/types.ts'
+import { contribution, evidence, facts, NOW } from '../correlator/support.ts'
+
+const time = fc.integer({ min: NOW - 48 * 3600_000, max: NOW })
+const contributions = (owners: number): fc.Arbitrary<Contribution> =>
+  fc
+    .record({
+      class: fc.constantFrom('drop', 'ptrace-attach', 'anti-debug'),
+      detector: fc.constantFrom('falco' as const, 'tracee' as const),
+      owner: fc.nat(owners - 1).map((n) => `shop/Deployment/web-${n}`),
+      weight: fc.constantFrom(20, 60, 100),
+      first: time,
+      length: fc.nat(3600_000),
+    })
+    .map(({ length, ...item }) => ({ ...item, last: item.first + length }))
+/** The weight of a piece follows from its key, as in life: key = detector, rule, container, target. */
+const pieces: fc.Arbitrary<Evidence> = fc
+  .record({ n: fc.nat(20), time })
+  .map((item) =>
+    evidence({ key: `k${item.n}`, weight: (item.n % 3) * 50, time: item.time, pod: `web-${item.time % 7}` }),
+  )
+const hex = fc.nat(6).map((n) => `sha256:${String(n).repeat(64)}`)
+const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
+  fc
+    .record({
+      digests: fc.array(hex, { maxLength: 4 }),
+      references: fc.array(
+        fc.nat(5).map((n) => `registry.example/a:${n}`),
+        { maxLength: 4 },
+      ),
+      contributions: fc.array(contributions(owners), { maxLength: owners * 2 }),
+      evidence: fc.array(pieces, { maxLength: 12 }),
+      release: fc.option(
+        fc.record(
+          {
+            by: fc.constantFrom('ann', 'bob'),
+            reason: fc.constant('ok'),
+            at: fc.constantFrom(NOW, NOW - 5),
+            as: fc.constant('fixed' as const),
+          },
+          { noNullPrototype: true },
+        ),
+        { nil: undefined },
+      ),
+    })
+    .map(({ contributions: list, release, ...rest }) =>
+      boundFacts({
+        ...rest,
+        ...facts([]),
+        digests: rest.digests,
+        references: rest.references,
+        evidence: rest.evidence,
+        contributions: list.map((item) => facts([item])).reduce(mergeFacts, noFacts).contributions,
+        ...(release === undefined ? {} : { release }),
+      }),
+    )
+
+/** Anything that passes the decoders, at its longest. */
+const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
+  .record({
+    digests: fc.array(fc.string({ unit: fc.constantFrom('0', '7', 'a', 'f'), minLength: 64, maxLength: 64 }), {
+      maxLength: 60,
+    }),
+    references: fc.array(fc.string({ unit: 'binary', maxLength: 512 }), { maxLength: 60 }),
+    owners: fc.array(fc.string({ unit: 'binary', maxLength: 256 }), { maxLength: 120 }),
+    targets: fc.array(fc.string({ unit: 'binary', maxLength: 128 }), { maxLength: 30 }),
+  })
+  .map((item) => ({
+    digests: item.digests.map((digest) => `sha256:${digest}`),
+    references: item.references,
+    contributions: facts(item.owners.map((owner) => contribution({ owner }))).contributions,
+    evidence: item.targets.map((target, index) =>
+      evidence({ key: `k${index}`, target, rule: target + target, pod: target, node: target }),
+    ),
+  }))
+
+const releasedAt = (at: number) => ({ ...noFacts, release: { by: 'ann', reason: 'ok', at, as: 'fixed' as const } })
+
+describe('verdicts/merge', () => {
+  it('merges one contribution by maximum weight, earlier first, later last', () => {
+    const left = contribution({ weight: 60, first: 10, last: 20 })
+    const right = contribution({ weight: 100, first: 5, last: 12 })
+    assert.deepEqual(mergeContribution(left, right), contribution({ weight: 100, first: 5, last: 20 }))
+    assert.equal(contributionKey(left), 'drop|falco|shop/Deployment/web')
+  })
+
+  it('is commutative, idempotent and associative', () => {
+    fc.assert(
+      fc.property(someFacts(3), someFacts(3), someFacts(3), (a, b, c) => {
+        assert.deepEqual(mergeFacts(a, b), mergeFacts(b, a))
+        assert.deepEqual(mergeFacts(a, a), a)
+        assert.deepEqual(mergeFacts(mergeFacts(a, b), c), mergeFacts(a, mergeFacts(b, c)))
+      }),
+    )
+  })
+
+  it('gives the same for every permutation with duplicates', () => {
+    fc.assert(
+      fc.property(
+        fc
+          .array(someFacts(2), { minLength: 1, maxLength: 6 })
+          .chain((list) =>
+            fc.tuple(fc.constant(list), fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2 })),
+          ),
+        ([list, shuffled]) => {
+          assert.deepEqual(shuffled.reduce(mergeFacts, noFacts), list.reduce(mergeFacts, noFacts))
+        },
+      ),
+    )
+  })
+
+  it('stays commutative, idempotent and bounded when it is full', () => {
+    fc.assert(
+      fc.property(hostileFacts, hostileFacts, (a, b) => {
+        const merged = mergeFacts(a, b)
+        assert.deepEqual(merged, mergeFacts(b, a))
+        assert.deepEqual(mergeFacts(merged, merged), merged)
+        assert.ok(Object.keys(merged.contributions).length <= MAX_CONTRIBUTIONS)
+        assert.ok(merged.digests.length <= MAX_DIGESTS)
+        assert.ok(merged.evidence.length <= 10)
+        assert.ok(Buffer.byteLength(JSON.stringify(merged)) <= MAX_FACTS_BYTES + 128, 'bytes')
+        const verdict = decidePhase(`sha256-${'a'.repeat(64)}`, merged, undefined, NOW)
+        assert.ok(Buffer.byteLength(writeVerdict(verdict)) <= 8192 - 1024)
+        assert.notEqual(readVerdict(JSON.parse(writeVerdict(verdict))).verdict, undefined)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('keeps the strongest contributions when full, and does not change its inputs', () => {
+    const weak = Object.freeze(
+      facts(Array.from({ length: 200 }, (_, n) => contribution({ owner: `o${n}`, weight: 20 }))),
+    )
+    const strong = Object.freeze(facts([contribution({ owner: 'the-one', weight: 100 })]))
+    const merged = mergeFacts(weak, strong)
+    assert.ok(Object.values(merged.contributions).some(({ owner }) => owner === 'the-one'))
+    assert.ok(Object.keys(merged.contributions).length > 20)
+    assert.equal(Object.keys(weak.contributions).length, 200)
+  })
+
+  it('keeps the 5 strongest and the 5 newest pieces, one per key', () => {
+    const strong = Array.from({ length: 8 }, (_, n) => evidence({ key: `s${n}`, weight: 100, time: NOW - 1000 + n }))
+    const fresh = Array.from({ length: 8 }, (_, n) => evidence({ key: `f${n}`, weight: 0, time: NOW + n }))
+    const again = evidence({ key: 's7', time: NOW - 500 })
+    const merged = mergeFacts(facts([], { evidence: strong }), facts([], { evidence: [...fresh, again] }))
+    assert.deepEqual(
+      merged.evidence.map(({ key }) => key),
+      ['s7', 's6', 's5', 's4', 's3', 'f7', 'f6', 'f5', 'f4', 'f3'],
+    )
+    assert.equal(merged.evidence[0]?.time, NOW - 500)
+  })
+
+  it('keeps the later release', () => {
+    assert.equal(mergeFacts(releasedAt(1), releasedAt(2)).release?.at, 2)
+    assert.equal(mergeFacts(releasedAt(2), noFacts).release?.at, 2)
+  })
+})
