@@ -130,7 +130,8 @@ async function openLedger(): Promise<Ledger> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { openSqliteLedger } = await import('./adapters/sqlite.ts')
   const sqlite = await openSqliteLedger({ file: join(options.dataDirectory, 'ledger.sqlite'), clock: () => Date.now() })
-  if (options.kubernetes === undefined) return sqlite
+  // Its own problems come with the verdicts that the correlator loads.
+  if (options.kubernetes === undefined) return { ...sqlite, problems: [] }
   const { watchForAlerts } = await import('./adapters/kubernetes/cluster.ts')
   try {
     const cluster = await watchForAlerts(options.kubernetes.kubeconfig, (problem) => observer.storeProblem(problem))
@@ -151,8 +152,9 @@ async function openLedger(): Promise<Ledger> {
 }
 
 async function start(): Promise<{ readonly port: number }> {
-  for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
+  // First, so that no change between the load and the watch is missed.
   correlator.onChange((change) => tellAdmission([change]))
+  for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
   tellAdmission(correlator.list().map((verdict) => ({ name: verdict.name, verdict })))
   ledger.onRecord?.((record) => void correlator.observeContainer(record))
   await applying

@@ -1,7 +1,7 @@
 /** `POST /alerts/<source>`: bytes to alerts, alerts to the correlator, and an answer only when every effect is durable. */
 import { splitBody } from '../src/alerts/body.ts'
 import type { RuntimeAlert, SensorSource } from '../src/alerts/types.ts'
-import type { Correlator } from '../src/correlator/correlator.ts'
+import type { Correlator } from '../src/correlator/api.ts'
 import type { AlertObserver } from '../src/observe/alerts.ts'
 import type { AlertHandler } from '../src/server/alertsApp.ts'
 import { errorReply, jsonReply } from '../src/server/reply.ts'
@@ -21,6 +21,7 @@ export function createAlerts(options: {
   return async (name, body) => {
     const source = sources.get(name)
     if (source === undefined) return errorReply(404, 'unknown source')
+    if (body.length === 0) return errorReply(400, 'the body is empty; wanted an alert as JSON')
     const split = splitBody(body)
     const findings: RuntimeAlert[] = []
     const refused: { line: number; code: string; message: string }[] = []
