@@ -38,7 +38,9 @@ export async function startAlertThread(host: {
     const worker = new Worker(new URL('./alertThread.js', import.meta.url), { workerData: options })
     const applyVerdicts = ({ changes }: { readonly changes: readonly VerdictChange[] }): void =>
       host.applyVerdicts(changes)
-    const { remote, close } = connectThreads<AlertThreadApi>(worker, { applyVerdicts } satisfies AdmissionThreadApi)
+    const { remote: calls, close } = connectThreads<AlertThreadApi>(worker, {
+      applyVerdicts,
+    } satisfies AdmissionThreadApi)
     let reason = 'it stopped'
     worker.on('error', (error: Error) => (reason = error.message))
     worker.on('exit', () => {
@@ -49,10 +51,10 @@ export async function startAlertThread(host: {
       restart()
     })
     try {
-      const { port } = await remote.start(undefined)
+      const { port } = await calls.start(undefined)
       // A restarted thread takes the same port: sensors know it.
       options = { ...options, port }
-      current = { worker, remote }
+      current = { worker, remote: calls }
       restartAfter = FIRST_RESTART_MILLISECONDS
     } catch (error) {
       await worker.terminate()

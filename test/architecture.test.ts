@@ -19,19 +19,38 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/kube': { folders: [], packages: [] },
   'src/policy': { folders: ['src/kube'], packages: [] },
   'src/mutation': { folders: ['src/kube', 'src/policy'], packages: [] },
-  'src/alerts': { folders: ['src/kube'], packages: ['node:crypto'] },
-  'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto'] },
+  'src/alerts': { folders: ['src/kube'], packages: ['node:buffer', 'node:crypto'] },
+  'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto', 'node:util'] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
-    folders: ['src/kube', 'src/verdicts', 'src/correlator', 'src/alerts'],
-    packages: ['node:fs', 'node:fs/promises', 'node:path', 'node:sqlite', '@kubernetes/client-node', 'lru-cache'],
+    folders: ['src/kube', 'src/alerts', 'src/verdicts', 'src/correlator'],
+    packages: [
+      '@kubernetes/client-node',
+      'zod',
+      'node:crypto',
+      'node:fs',
+      'node:http',
+      'node:https',
+      'node:sqlite',
+      'node:string_decoder',
+      'node:timers/promises',
+    ],
   },
   'src/observe': { folders: [], packages: ['pino', 'prom-client'] },
-  'src/config': { folders: [], packages: ['js-yaml', 'zod'] },
+  'src/config': { folders: [], packages: ['js-yaml', 'zod', 'node:crypto', 'node:fs/promises'] },
   'src/server': { folders: [], packages: ['express', 'node:https', 'node:http', 'node:net', 'node:crypto'] },
   'src/cli': {
     folders: ['src/kube', 'src/policy', 'src/mutation', 'src/alerts', 'src/verdicts', 'src/correlator', 'src/config'],
-    packages: ['commander', 'js-yaml', 'node:fs', 'node:fs/promises', 'node:path', 'node:https', 'node:os'],
+    packages: [
+      'commander',
+      'fast-json-patch',
+      'js-yaml',
+      'node:fs',
+      'node:fs/promises',
+      'node:path',
+      'node:https',
+      'node:os',
+    ],
   },
   webhooks: {
     folders: [
@@ -51,6 +70,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: ['node-forge', 'node:crypto', 'node:fs/promises', 'node:path', 'node:net', 'node:util'],
   },
   manifests: { folders: ['src/kube'], packages: ['js-yaml', 'node:fs', 'node:path', 'node:url'] },
+  'src/alertThreadHost.ts': {
+    folders: ['src/alertThread.ts', 'src/threads.ts', 'src/server', 'src/verdicts'],
+    packages: ['node:worker_threads'],
+  },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
 }
 

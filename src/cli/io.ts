@@ -23,8 +23,8 @@ export class UnusableError extends Error {
  * Control characters in cells are removed: a name in a hostile file must not move the cursor.
  */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  // oxlint-disable-next-line no-control-regex
   const clean = (cell: string): string =>
+    // oxlint-disable-next-line no-control-regex
     cell.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?')
   const all = [header, ...rows.map((row) => row.map(clean))]
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
