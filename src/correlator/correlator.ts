@@ -1,6 +1,8 @@
 /**
  * From alerts to verdicts: attribute -> dedupe -> contribute -> decide -> write. The stages are pure; this file strings them together with a store,
  * what the cluster knows of its containers, and a clock.
+ *
+ * Longer than 300 lines because this is the one place where the stages, their order and the state that they share can be seen together.
  */
 import { LRUCache } from 'lru-cache'
 import { classify } from '../alerts/classes.ts'
