@@ -104,20 +104,34 @@ export class RunningProgram {
     this.exited = exited
   }
 
-  /** Starts a standalone server on free ports and waits until it is ready. */
-  static async start(data: string, extra: readonly string[] = []): Promise<RunningProgram> {
+  /**
+   * Starts a server on free ports and waits until it is ready: standalone, unless `mode` says which cluster. What `extra` says of
+   * ports wins. It ends with this process, whatever a test forgot.
+   */
+  static async start(
+    data: string,
+    extra: readonly string[] = [],
+    mode: readonly string[] = ['--standalone'],
+  ): Promise<RunningProgram> {
     const child = spawn(
       process.execPath,
-      [program, 'serve', '--standalone', '--data', data, '--port', '0', '--admin-port', '0', ...extra],
+      [program, 'serve', ...mode, '--data', data, '--port', '0', '--admin-port', '0', ...extra],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         cwd: data,
       },
     )
+    const killNow = (): void => void child.kill('SIGKILL')
+    process.once('exit', killNow)
     let output = ''
     child.stdout.on('data', (chunk) => (output += chunk))
     child.stderr.on('data', (chunk) => (output += chunk))
-    const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)))
+    const exited = new Promise<number | null>((resolve) =>
+      child.on('exit', (code) => {
+        process.removeListener('exit', killNow)
+        resolve(code)
+      }),
+    )
     let ended = false
     void exited.then(() => (ended = true))
     const path = join(data, 'server.json')
