@@ -12,7 +12,7 @@ import {
   hexOf,
   mustApply,
   openNamespace,
-  pod,
+  plainPod,
   podOf,
   podSpec,
   randomHex,
@@ -65,6 +65,29 @@ describe('alerts on a real API server', function () {
     )
   }
 
+  /** A flagged image: its verdict, and the alert that can come again. */
+  const flag = async (app: string): Promise<{ image: string; verdict: string; again: () => Promise<string> }> => {
+    const image = `registry.example/alerts/${app}:1`
+    const hex = hexOf(app)
+    const running = await runDeployment(cluster, NAMESPACE, app, image, `registry.example/alerts/${app}@sha256:${hex}`)
+    const again = (): Promise<string> => sendAlert(replicas.a, { namespace: NAMESPACE, ...running })
+    await again()
+    await untilDenied(replicas.b, NAMESPACE, image)
+    return { image, verdict: `sha256-${hex}`, again }
+  }
+
+  const backAndAgain = async (app: string, image: string, again: () => Promise<string>): Promise<void> => {
+    await untilAllowed(replicas.b, NAMESPACE, image)
+    assertAllowed(await apply(cluster, plainPod(NAMESPACE, `${app}-released`, image)))
+    assertAllowed(await cluster.kubectl(['rollout', 'restart', `deployment/${app}`, '-n', NAMESPACE]))
+    // A release without a time of its own covers the whole second in which the API server noted it.
+    await until('a denial after a later alert', async () => {
+      await again()
+      return denialBy(replicas.b, NAMESPACE, image)
+    })
+    assertDenied(await apply(cluster, plainPod(NAMESPACE, `${app}-denied`, image)), 'enforce', RULE)
+  }
+
   for (const [what, app, imageIdOf] of [
     ['with a repo digest', 'pulled', (hex: string) => `registry.example/alerts/pulled@sha256:${hex}`],
     ['that has only a config id', 'imported', (hex: string) => `sha256:${hex}`],
@@ -85,7 +108,7 @@ describe('alerts on a real API server', function () {
       it('is not flagged by a terminal shell', async () => {
         const alert = { namespace: NAMESPACE, ...running, fixture: 'pod.terminal_shell' }
         assert.match(await sendAlert(replicas.a, alert), /no-weight/)
-        assertAllowed(await apply(cluster, pod(NAMESPACE, `${app}-after-shell`, image)))
+        assertAllowed(await apply(cluster, plainPod(NAMESPACE, `${app}-after-shell`, image)))
         assert.equal((await cluster.kubectl(['get', 'iv', verdict])).code, 1)
       })
 
@@ -108,14 +131,14 @@ describe('alerts on a real API server', function () {
       })
 
       it('is denied in new pods, by tag and by digest', async () => {
-        assertDenied(await apply(cluster, pod(NAMESPACE, `${app}-new`, image)), 'enforce', ...quoted)
+        assertDenied(await apply(cluster, plainPod(NAMESPACE, `${app}-new`, image)), 'enforce', ...quoted)
         assertDenied(
-          await apply(cluster, pod(NAMESPACE, `${app}-digest`, `${repository}@sha256:${hex}`)),
+          await apply(cluster, plainPod(NAMESPACE, `${app}-digest`, `${repository}@sha256:${hex}`)),
           'enforce',
           ...quoted,
         )
         const both = `mirror.example/other@sha256:${hex}`
-        assertDenied(await apply(cluster, pod(NAMESPACE, `${app}-mirror`, both)), 'enforce', ...quoted)
+        assertDenied(await apply(cluster, plainPod(NAMESPACE, `${app}-mirror`, both)), 'enforce', ...quoted)
       })
 
       it('is denied in a Job, a CronJob, a new Deployment and one that is changed to it', async () => {
@@ -156,43 +179,16 @@ describe('alerts on a real API server', function () {
       })
 
       it('may be deployed with another tag or digest', async () => {
-        assertAllowed(await apply(cluster, pod(NAMESPACE, `${app}-tag`, `${repository}:1.4.3`)))
-        assertAllowed(await apply(cluster, pod(NAMESPACE, `${app}-fixed`, `${repository}@sha256:${hexOf('fixed')}`)))
+        assertAllowed(await apply(cluster, plainPod(NAMESPACE, `${app}-tag`, `${repository}:1.4.3`)))
+        assertAllowed(
+          await apply(cluster, plainPod(NAMESPACE, `${app}-fixed`, `${repository}@sha256:${hexOf('fixed')}`)),
+        )
         await cluster.must(['set', 'image', `deployment/${app}`, '-n', NAMESPACE, `web=${repository}:1.4.3`])
       })
     })
   }
 
   describe('release', () => {
-    /** A flagged image: its verdict, and the alert that can come again. */
-    const flag = async (app: string): Promise<{ image: string; verdict: string; again(): Promise<string> }> => {
-      const image = `registry.example/alerts/${app}:1`
-      const hex = hexOf(app)
-      const running = await runDeployment(
-        cluster,
-        NAMESPACE,
-        app,
-        image,
-        `registry.example/alerts/${app}@sha256:${hex}`,
-      )
-      const again = (): Promise<string> => sendAlert(replicas.a, { namespace: NAMESPACE, ...running })
-      await again()
-      await untilDenied(replicas.b, NAMESPACE, image)
-      return { image, verdict: `sha256-${hex}`, again }
-    }
-
-    const backAndAgain = async (app: string, image: string, again: () => Promise<string>): Promise<void> => {
-      await untilAllowed(replicas.b, NAMESPACE, image)
-      assertAllowed(await apply(cluster, pod(NAMESPACE, `${app}-released`, image)))
-      assertAllowed(await cluster.kubectl(['rollout', 'restart', `deployment/${app}`, '-n', NAMESPACE]))
-      // A release without a time of its own covers the whole second in which the API server noted it.
-      await until('a denial after a later alert', async () => {
-        await again()
-        return denialBy(replicas.b, NAMESPACE, image)
-      })
-      assertDenied(await apply(cluster, pod(NAMESPACE, `${app}-denied`, image)), 'enforce', RULE)
-    }
-
     it('by the command line lets the image back, until a later alert', async () => {
       const { image, verdict, again } = await flag('by-cli')
       const released = cli(['verdicts', 'release', verdict, '--reason', 'a test', '--kubeconfig', cluster.kubeconfig])
@@ -219,7 +215,7 @@ describe('alerts on a real API server', function () {
   describe('attribution', () => {
     it('parks an alert that is faster than the pod status, and flags the image when the status comes', async () => {
       const image = 'registry.example/alerts/early:1'
-      await mustApply(cluster, pod(NAMESPACE, 'early', image))
+      await mustApply(cluster, plainPod(NAMESPACE, 'early', image))
       const containerId = randomHex()
       const decision = await sendAlert(replicas.a, { containerId, namespace: NAMESPACE, pod: 'early' })
       assert.equal(decision, 'parked')

@@ -13,7 +13,7 @@ import {
   hexOf,
   mustApply,
   openNamespace,
-  pod,
+  plainPod,
   postAlert,
   randomHex,
   reportRunning,
@@ -58,11 +58,15 @@ describe('failures on a real API server', function () {
       await untilDenied(replicas.b, NAMESPACE, imageOf(app))
       await until('the verdict at A', async () => (await denyingAt(replicas.a)).includes(verdictOf(app)))
     }
-    assertDenied(await apply(cluster, pod(NAMESPACE, 'killed', imageOf('killed-1'))), 'enforce', verdictOf('killed-1'))
+    assertDenied(
+      await apply(cluster, plainPod(NAMESPACE, 'killed', imageOf('killed-1'))),
+      'enforce',
+      verdictOf('killed-1'),
+    )
   })
 
   it('keeps an alert that waits for its pod over a kill', async () => {
-    await mustApply(cluster, pod(NAMESPACE, 'waits', imageOf('waits')))
+    await mustApply(cluster, plainPod(NAMESPACE, 'waits', imageOf('waits')))
     const containerId = randomHex()
     assert.equal(await sendAlert(replicas.a, { containerId, namespace: NAMESPACE, pod: 'waits' }), 'parked')
     await replicas.killA()
@@ -88,10 +92,10 @@ describe('failures on a real API server', function () {
       (await postAlert(replicas.a, shell)).body.decisions[0].reason.startsWith('shell (person)'),
     )
 
-    let away = true
+    const watching = new AbortController()
     const gaps: string[] = []
     const asking = (async () => {
-      while (away) {
+      while (!watching.signal.aborted) {
         if ((await denialBy(replicas.b, NAMESPACE, imageOf(old))) === undefined) gaps.push(new Date().toISOString())
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
@@ -113,14 +117,14 @@ describe('failures on a real API server', function () {
       assert.ok(answered)
       await untilDenied(replicas.b, NAMESPACE, imageOf(late), 30_000)
     } finally {
-      away = false
+      watching.abort()
       await asking
     }
     assert.deepEqual(gaps, [])
 
-    assertDenied(await apply(cluster, pod(NAMESPACE, 'after-1', imageOf(old))), 'enforce', verdictOf(old))
-    assertDenied(await apply(cluster, pod(NAMESPACE, 'after-2', imageOf(late))), 'enforce', verdictOf(late))
-    assertAllowed(await apply(cluster, pod(NAMESPACE, 'after-3', imageOf('innocent'))))
+    assertDenied(await apply(cluster, plainPod(NAMESPACE, 'after-1', imageOf(old))), 'enforce', verdictOf(old))
+    assertDenied(await apply(cluster, plainPod(NAMESPACE, 'after-2', imageOf(late))), 'enforce', verdictOf(late))
+    assertAllowed(await apply(cluster, plainPod(NAMESPACE, 'after-3', imageOf('innocent'))))
     const fresh = await runDeployment(cluster, NAMESPACE, 'fresh', imageOf('fresh'), imageIdOf('fresh'))
     await sendAlert(replicas.a, { namespace: NAMESPACE, ...fresh })
     await untilDenied(replicas.b, NAMESPACE, imageOf('fresh'), 30_000)

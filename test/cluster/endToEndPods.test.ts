@@ -12,7 +12,7 @@ import {
   deployment,
   mustApply,
   openNamespace,
-  pod,
+  plainPod,
   podOf,
   podSpec,
   reportRunning,
@@ -61,13 +61,13 @@ describe('pods on a real API server', function () {
     cluster.must(['get', ...args, '-n', NAMESPACE, '-o', `jsonpath=${path}`])
 
   it('stores a plain pod with the seccomp profile injected, and nothing else changed', async () => {
-    assertAllowed(await apply(cluster, pod(NAMESPACE, 'plain', IMAGE)))
+    assertAllowed(await apply(cluster, plainPod(NAMESPACE, 'plain', IMAGE)))
     assert.equal(await get('{.spec.securityContext}', 'pod', 'plain'), '{"seccompProfile":{"type":"RuntimeDefault"}}')
   })
 
   it('leaves a namespace without labels alone', async () => {
     const privileged = {
-      ...pod('e2e-plain', 'privileged', IMAGE),
+      ...plainPod('e2e-plain', 'privileged', IMAGE),
       spec: { containers: [{ name: 'web', image: IMAGE, securityContext: { privileged: true } }] },
     }
     assertAllowed(await apply(cluster, privileged))
@@ -78,7 +78,7 @@ describe('pods on a real API server', function () {
   it('denies bad pods with the very text of `drawbridge check`', async () => {
     const folder = temporaryFolder()
     try {
-      const objects = Object.entries(BAD_PODS).map(([name, spec]) => ({ ...pod(NAMESPACE, name, IMAGE), spec }))
+      const objects = Object.entries(BAD_PODS).map(([name, spec]) => ({ ...plainPod(NAMESPACE, name, IMAGE), spec }))
       for (const [index, object] of objects.entries())
         writeFileSync(join(folder.path, `${index}.json`), JSON.stringify(object))
       // Offline nobody knows the cluster's version, which the webhook's text names in place of `latest`.
@@ -144,7 +144,7 @@ describe('pods on a real API server', function () {
       const change = await cluster.kubectl(['set', 'image', 'deployment/web', '-n', NAMESPACE, 'web=other:2'])
       assert.notEqual(change.code, 0)
       assert.match(change.stderr, /failed calling webhook "verdicts\.drawbridge\.dev"/)
-      const created = await apply(cluster, pod(NAMESPACE, 'while-down', IMAGE))
+      const created = await apply(cluster, plainPod(NAMESPACE, 'while-down', IMAGE))
       assert.notEqual(created.code, 0)
       assert.match(created.stderr, /failed calling webhook "mutate\.drawbridge\.dev"/)
     } finally {

@@ -87,7 +87,7 @@ export const podSpec = (image: string, extra: object = {}): object => ({
   ...extra,
 })
 
-export const pod = (namespace: string, name: string, image: string): object => ({
+export const plainPod = (namespace: string, name: string, image: string): object => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name, namespace },
