@@ -4,9 +4,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { cli, podReview, root, RunningProgram, temporaryFolder, until } from '../process/server.ts'
-import type { Answer } from '../process/server.ts'
-import type { Cluster, Outcome } from './harness.ts'
+import { cli, podReview, root, RunningProgram, temporaryFolder, until } from '../../process/server.ts'
+import type { Answer } from '../../process/server.ts'
+import type { Cluster, Outcome } from '../harness.ts'
 
 /** Any 64 hexadecimal digits: a container's id, a digest. */
 export const randomHex = (): string => randomBytes(32).toString('hex')
@@ -24,6 +24,12 @@ export interface Replicas {
   startB(): Promise<void>
   /** Ends both, whether or not they run, and takes away what was registered. */
   remove(): Promise<void>
+}
+
+/** What the tests of all topics share. */
+export interface Stage {
+  readonly cluster: Cluster
+  readonly replicas: Replicas
 }
 
 /** Installs the CRDs, starts both, and registers `b` by the output of `drawbridge manifests`. */
