@@ -1,6 +1,7 @@
 /** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
 import type { AdmissionRequest, AdmissionResponse, Labels } from '../src/kube/types.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
+import { printable } from '../src/kube/text.ts'
 import type { AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
@@ -35,6 +36,10 @@ export type Decide = (request: AdmissionRequest, policy: NamespacePolicy, contex
 
 /** Kept back of the API server's timeout, so that our denial arrives before it gives up. */
 const DEADLINE_MARGIN = 0.1
+
+/** A denial is at most 1 KiB; a real namespace has at most 63 characters. */
+const MAX_NAMESPACE = 63
+const MAX_ERROR = 400
 
 class DeadlineError extends Error {}
 
@@ -85,11 +90,12 @@ async function decideInTime(
     return isOptedIn(policy) ? decide(request, policy, context) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)
+    const labels = `the labels of namespace "${printable(namespace, MAX_NAMESPACE)}"`
     return failClosed(
       uid,
       error instanceof DeadlineError
-        ? `the labels of namespace "${namespace}" could not be read in time; try again`
-        : `the labels of namespace "${namespace}" could not be read: ${error instanceof Error ? error.message : String(error)}`,
+        ? `${labels} could not be read in time; try again`
+        : `${labels} could not be read: ${printable(error instanceof Error ? error.message : String(error), MAX_ERROR)}`,
       error instanceof DeadlineError ? 504 : 500,
     )
   } finally {

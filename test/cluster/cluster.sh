@@ -98,12 +98,19 @@ control_plane() {
   # shellcheck disable=SC2086 # ETCD_ARGS is a list
   start etcd etcd --data-dir "$RUN/etcd" $ETCD_ARGS --listen-client-urls "http://127.0.0.1:$ETCD_PORT" --advertise-client-urls "http://127.0.0.1:$ETCD_PORT" --listen-peer-urls "http://127.0.0.1:$PEER_PORT"
   apiserver
+  controllers
+  [ ! -x "$BIN/kube-controller-manager" ] || wait_for 60 kubectl get serviceaccount default
+}
+
+controllers() {
   [ -x "$BIN/kube-controller-manager" ] || return 0
   # --secure-port=0: nobody asks for its metrics, and two clusters would fight for the port
   start controller-manager kube-controller-manager --kubeconfig="$RUN/controller-manager.kubeconfig" --service-account-private-key-file="$RUN/pki/sa.key" --root-ca-file="$RUN/pki/ca.crt" \
     --use-service-account-credentials --cluster-signing-cert-file="$RUN/pki/ca.crt" --cluster-signing-key-file="$RUN/pki/ca.key" --leader-elect=false --secure-port=0
-  wait_for 60 kubectl get serviceaccount default
 }
+
+# Controllers wait longer with every outage, half a minute after the third: fresh ones see the API server at once.
+restart_controllers() { stop controller-manager 2; controllers; }
 
 pause_image() { # the sandbox image: a process that waits
   printf '#include <signal.h>\n#include <stdlib.h>\n#include <unistd.h>\nstatic void quit(int s) { exit(0); }\nint main() { signal(SIGTERM, quit); signal(SIGINT, quit); signal(SIGCHLD, SIG_IGN); for (;;) pause(); }\n' > pause.c
@@ -208,7 +215,7 @@ case ${1:-} in
   user) shift; cd "$RUN"; user "$@" ;;
   apiserver)
     cd "$RUN"
-    case ${2:-} in stop) stop apiserver 20 ;; start) apiserver ;; *) echo "apiserver stop|start" >&2; exit 2 ;; esac ;;
+    case ${2:-} in stop) stop apiserver 20 ;; start) apiserver; restart_controllers ;; *) echo "apiserver stop|start" >&2; exit 2 ;; esac ;;
   image) shift; image "$@" ;;
   *) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
