@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { hostname } from 'node:os'
 import { check } from './check.ts'
-import { EXIT, UnusableError } from './io.ts'
+import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
@@ -55,7 +55,7 @@ const outputOption = (kinds: readonly string[]): Option =>
 function build(io: CliIo, actions: CliActions, version: string, done: (code: number) => void): Command {
   const program = new Command('drawbridge')
     .description(
-      'Kubernetes admission webhook with a runtime correlator: hardens and checks pods as they are created,\nand denies redeploys of images that runtime sensors flagged.',
+      'Kubernetes admission webhook with a runtime correlator: hardens and checks pods as they are created, and denies redeploys of images that runtime sensors flagged.',
     )
     .version(version)
     .showHelpAfterError('(drawbridge <command> --help shows the options and examples)')
@@ -125,7 +125,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
 
   program
     .command('replay')
-    .description('what verdicts a file of alerts leads to, as if they arrived now; nothing is stored')
+    .description('what verdicts a file of alerts leads to, judged at the time of the alerts; nothing is stored')
     .argument('<file>', 'alerts, one JSON object a line (also an array or one object); - for standard input')
     .option('--source <name>', 'the sensor that wrote them', 'falco')
     .option('--config <file>', 'thresholds and rule overrides')
@@ -242,7 +242,7 @@ export async function runCli(
     // Commander has already printed what was wrong; help and version are not errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.unusable
     const { name, message } = error instanceof Error ? error : new Error(String(error))
-    for (const line of message.split('\n')) io.err(`drawbridge: ${line}\n`)
+    for (const line of message.split('\n')) io.err(`drawbridge: ${clean(line)}\n`)
     return name === 'UnusableError' || name === 'ConfigError' ? EXIT.unusable : EXIT.no
   }
 }
