@@ -6,16 +6,13 @@ import { request } from 'node:https'
 const data = process.argv[2] ?? 'data'
 const width = Math.max(Number.parseInt(process.env.COLUMNS ?? '', 10) || process.stdout.columns || 100, 80)
 
-function readServer() {
-  try {
-    return JSON.parse(readFileSync(`${data}/server.json`, 'utf8'))
-  } catch {
-    console.error(`demo: no server is running with the data folder ${data}; start one in another terminal: make run`)
-    process.exit(2)
-  }
+let server
+try {
+  server = JSON.parse(readFileSync(`${data}/server.json`, 'utf8'))
+} catch {
+  console.error(`demo: no server is running with the data folder ${data}; start one in another terminal: make run`)
+  process.exit(2)
 }
-
-const server = readServer()
 const authority = readFileSync(server.ca, 'utf8')
 const tag = `demo-${Date.now().toString(36)}`
 
@@ -61,14 +58,43 @@ const decided = ({ status, body }) => ({
   words: body.decisions?.[0]?.reason ?? JSON.stringify(body),
 })
 
+/** What happens, the outcome that it must have, and how it is played. */
 const STORY = [
-  ['a plain pod is created', 'mutated', () => review('/mutate', 'plain-pod.json').then(mutated)],
-  ['a privileged pod is created', 'denied', () => review('/validate', 'privileged-pod.json').then(judged)],
-  ['a pod with this image is created', 'allowed', () => review('/validate', 'flagged-image.json').then(judged)],
-  ['Falco: a terminal shell in it', '200 no-weight', () => alert('terminal-shell.json').then(decided)],
-  ['the image is deployed again', 'allowed', () => review('/validate', 'flagged-image.json').then(judged)],
-  ['Falco: a dropped executable runs', '200 contributed', () => alert('dropped-executable.json').then(decided)],
-  ['the image is deployed again', 'denied', () => review('/validate', 'flagged-image.json').then(judged)],
+  {
+    what: 'a plain pod is created',
+    expected: 'mutated',
+    play: () => review('/mutate', 'plain-pod.json').then(mutated),
+  },
+  {
+    what: 'a privileged pod is created',
+    expected: 'denied',
+    play: () => review('/validate', 'privileged-pod.json').then(judged),
+  },
+  {
+    what: 'a pod with this image is created',
+    expected: 'allowed',
+    play: () => review('/validate', 'flagged-image.json').then(judged),
+  },
+  {
+    what: 'Falco: a terminal shell in it',
+    expected: '200 no-weight',
+    play: () => alert('terminal-shell.json').then(decided),
+  },
+  {
+    what: 'the image is deployed again',
+    expected: 'allowed',
+    play: () => review('/validate', 'flagged-image.json').then(judged),
+  },
+  {
+    what: 'Falco: a dropped executable runs',
+    expected: '200 contributed',
+    play: () => alert('dropped-executable.json').then(decided),
+  },
+  {
+    what: 'the image is deployed again',
+    expected: 'denied',
+    play: () => review('/validate', 'flagged-image.json').then(judged),
+  },
 ]
 
 /** Breaks a text at spaces; every line after the first is indented. */
@@ -95,7 +121,7 @@ console.log(`The image of this run: registry.example/shop/web:${tag}\n`)
 row('', 'WHAT HAPPENS', 'ANSWER', 'WHY')
 const denials = []
 let surprises = 0
-for (const [index, [what, expected, play]] of STORY.entries()) {
+for (const [index, { what, expected, play }] of STORY.entries()) {
   const number = String(index + 1)
   const { outcome, words, message } = await play()
   row(number, what, outcome, words)

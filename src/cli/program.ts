@@ -48,6 +48,8 @@ const collect = (value: string, previous: readonly string[] | undefined): readon
 
 const dataOption = (): Option =>
   new Option('--data <dir>', 'data folder: ledger, certificates, tokens, server.json').default('data')
+const kubeconfigOption = (): Option =>
+  new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
 const outputOption = (kinds: readonly string[]): Option =>
   new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
 
@@ -150,8 +152,6 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       await access.close()
     }
   }
-  const kubeconfigOption = (): Option =>
-    new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
   verdicts
     .command('list')
     .description('all verdicts, one a line')
