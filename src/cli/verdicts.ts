@@ -69,7 +69,7 @@ export async function showVerdict(
 ): Promise<number> {
   const verdict = await find(name, access)
   if (typeof verdict === 'string') {
-    io.err(`drawbridge: ${verdict}\n`)
+    io.err(`drawbridge: ${clean(verdict)}\n`)
     return EXIT.no
   }
   if (options.output === 'json') {
@@ -119,7 +119,7 @@ export async function releaseVerdict(
 ): Promise<number> {
   const verdict = await find(name, access)
   if (typeof verdict === 'string') {
-    io.err(`drawbridge: ${verdict}\n`)
+    io.err(`drawbridge: ${clean(verdict)}\n`)
     return EXIT.no
   }
   const released = await access.release(verdict.name, { by: io.user, ...decision })
