@@ -122,7 +122,11 @@ export async function releaseVerdict(
     io.err(`drawbridge: ${clean(verdict)}\n`)
     return EXIT.no
   }
-  const released = await access.release(verdict.name, { by: io.user, ...decision })
+  const released = await access.release(verdict.name, {
+    by: io.user,
+    reason: decision.reason,
+    as: decision.as,
+  })
   if (released === undefined) {
     io.err(`drawbridge: no verdict ${verdict.name} any more\n`)
     return EXIT.no

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { age, clean, table, wrap } from '../../src/cli/io.ts'
 
 describe('wrap', () => {

@@ -12,6 +12,9 @@ const COMMANDS = [
   ['manifests'],
 ]
 
+const serveFailing = (error: unknown): ReturnType<typeof run> =>
+  run(['serve'], { actions: { serve: () => Promise.reject(error) } })
+
 describe('the command line', () => {
   for (const command of COMMANDS) {
     it(`${command.join(' ')} --help explains it, with an example`, async () => {
@@ -126,14 +129,16 @@ describe('the command line', () => {
   })
 
   it('a failure is one clear line: 1 for what went wrong, 2 for what cannot be used', async () => {
-    const serve = (error: unknown): ReturnType<typeof run> =>
-      run(['serve'], { actions: { serve: () => Promise.reject(error) } })
-    assert.deepEqual(await serve(new Error('the port is taken')), {
+    assert.deepEqual(await serveFailing(new Error('the port is taken')), {
       code: 1,
       out: '',
       err: 'drawbridge: the port is taken\n',
     })
-    assert.deepEqual(await serve(new UnusableError('a\u001b[2J')), { code: 2, out: '', err: 'drawbridge: a?[2J\n' })
-    assert.deepEqual(await serve('text'), { code: 1, out: '', err: 'drawbridge: text\n' })
+    assert.deepEqual(await serveFailing(new UnusableError('a\u001b[2J')), {
+      code: 2,
+      out: '',
+      err: 'drawbridge: a?[2J\n',
+    })
+    assert.deepEqual(await serveFailing('text'), { code: 1, out: '', err: 'drawbridge: text\n' })
   })
 })

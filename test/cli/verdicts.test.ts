@@ -86,6 +86,8 @@ async function verdicts(
   return { ...(await run(['verdicts', ...argv], { actions: { openVerdicts }, now: NOON })), notes }
 }
 
+const failing = (): Promise<never> => Promise.reject(new Error('the API server\nis gone'))
+
 describe('drawbridge verdicts', () => {
   it('list: one a line, the score of now', async () => {
     const { code, out, err } = await verdicts(['list'])
@@ -195,7 +197,6 @@ TIME                  SENSOR  RULE                                      CLASS  W
 
   it('closes the connection when a command fails', async () => {
     const notes: string[] = []
-    const failing = (): Promise<never> => Promise.reject(new Error('the API server\nis gone'))
     const { code, err } = await run(['verdicts', 'list'], {
       actions: {
         openVerdicts: () =>
