@@ -14,7 +14,7 @@ function withPlaceholders(text: string, data: string): string {
   return (
     text
       .replaceAll(data, 'data')
-      .replace(/ --data data$/m, "")
+      .replace(/ --data data$/m, '')
       .replaceAll(root, '/home/you/drawbridge')
       // The CA is printed as an absolute path: of the data folder in the repository, or of the test's.
       .replace(/(CA +)\S+/, '$1<path>/tls/ca.crt')
