@@ -10,9 +10,9 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** A JSON answer. */
+/** A JSON answer. Ends its line, for people who send it with curl. */
 export function jsonReply(status: number, value: unknown): Reply {
-  return { status, contentType: 'application/json', body: JSON.stringify(value) }
+  return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
 
 /** An error as one clear line, in the shape of every error of every listener: `{"error": "..."}`. */

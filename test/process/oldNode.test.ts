@@ -24,6 +24,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Runs a command under the host's Node, with broken YAML as its input. */
+const run = (...args: string[]): ReturnType<typeof spawnSync> =>
+  spawnSync(HOST_NODE, [program, ...args], { encoding: 'utf8', input: 'a: [', cwd: root })
+
 /** Where there is no old Node nothing can be tested; the suite says so instead of leaving the tests out silently. */
 describe(isOld ? `a host with Node ${major}` : 'a host with an old Node (none here)', () => {
   if (!isOld) {
@@ -32,8 +36,6 @@ describe(isOld ? `a host with Node ${major}` : 'a host with an old Node (none he
   }
 
   it('runs every command, with its input, output and exit code', () => {
-    const run = (...args: string[]): ReturnType<typeof spawnSync> =>
-      spawnSync(HOST_NODE, [program, ...args], { encoding: 'utf8', input: 'a: [', cwd: root })
     assert.equal(
       run('--version').stdout,
       `${(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version}\n`,
