@@ -24,6 +24,8 @@ const io: CliIo = {
   },
   user: process.env['DRAWBRIDGE_USER'] ?? userInfo().username,
   now: () => Date.now(),
+  // An exported COLUMNS counts too, as for other tools: a pager or a recording has a width without being a terminal.
+  columns: Number.parseInt(process.env['COLUMNS'] ?? '', 10) || process.stdout.columns,
 }
 
 /** Resolves with the first signal that asks to stop; a second one ends the process at once. */

@@ -7,7 +7,7 @@ import type { Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
 import { resolveNamespace } from '../policy/namespace.ts'
-import { EXIT, UnusableError } from './io.ts'
+import { clean, EXIT, UnusableError, wrap } from './io.ts'
 import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
 import { readObjects } from './objects.ts'
@@ -103,25 +103,28 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
   }
 }
 
-function asText(objects: readonly CheckedObject[]): string {
-  const lines = objects.flatMap((one) => {
+/** The text for people: a line for each object, below it what would be changed and why it would be denied, then the numbers. */
+function asText(objects: readonly CheckedObject[], columns: number | undefined): string {
+  const blocks = objects.flatMap((one) => {
     if (one.result === 'not-concerned') return []
     const whose = one.kind === 'Pod' ? '' : ' (its pods)'
     const patch = one.patch.map((operation) => {
       const { path, value } = operation as { path: string; value: unknown }
-      return `  would be mutated: ${path} = ${JSON.stringify(value)}\n`
+      return `  mutated: ${path} = ${JSON.stringify(value)}`
     })
-    const message = one.message === undefined ? [] : [`  ${one.message.replaceAll('\n', '\n  ')}\n`]
-    const warnings = one.warnings.map((warning) => `  warning: ${warning}\n`)
+    const message = one.message === undefined ? [] : one.message.split('\n').map((line) => `  ${line}`)
+    const warnings = one.warnings.map((warning) => `  warning: ${warning}`)
+    const details = [...patch, ...message, ...warnings].map((line) => wrap(clean(line), columns, 4))
     return [
-      `${one.result.padEnd(7)}  ${one.kind} ${one.namespace}/${one.name}${whose}  ${one.file}\n`,
-      ...patch,
-      ...message,
-      ...warnings,
+      clean(`${one.result.padEnd(7)}  ${one.kind} ${one.namespace}/${one.name}${whose}  ${one.file}`),
+      ...details,
+      '',
     ]
   })
   const count = (result: CheckedObject['result']): number => objects.filter((one) => one.result === result).length
-  return `${lines.join('')}${count('allowed')} allowed, ${count('denied')} denied, ${count('not-concerned')} without pods\n`
+  const without = count('not-concerned')
+  const numbers = `${count('allowed')} allowed, ${count('denied')} denied${without === 0 ? '' : `, ${without} without pods`}`
+  return [...blocks, numbers].map((line) => `${line}\n`).join('')
 }
 
 /** Runs the command. Returns the exit code: 0 all allowed, 1 something would be denied. Throws UnusableError for 2. */
@@ -139,6 +142,8 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
     const namespace = text(metadata?.namespace) || options.namespace
     return checkObject(one, namespace, described.get(namespace) ?? fallback)
   })
-  io.out(options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results))
+  io.out(
+    options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results, io.columns),
+  )
   return results.some((one) => one.result === 'denied') ? EXIT.no : EXIT.ok
 }

@@ -8,6 +8,8 @@ export interface CliIo {
   readonly user: string
   /** Milliseconds since the epoch. */
   now(): number
+  /** Width of the terminal in characters; undefined: the output goes to a file or a program and is not wrapped. */
+  readonly columns?: number | undefined
 }
 
 /** Exit codes of every command: 0 fine, 1 the answer is no (denied, not found), 2 the input or the usage cannot be used. */
@@ -18,14 +20,37 @@ export class UnusableError extends Error {
   override readonly name = 'UnusableError'
 }
 
+/** One line without control and direction characters: a name in a hostile file must not move the cursor or turn the text around. */
+export function clean(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '?')
+}
+
+/** A narrower terminal is treated as this wide: less leaves no room for a word behind an indentation. */
+const NARROWEST = 40
+
 /**
- * Lays rows out in columns, two spaces apart, as kubectl does. The last column is not padded.
- * Control characters in cells are removed: a name in a hostile file must not move the cursor.
+ * One line in a terminal of `columns` characters: broken at spaces only, so that every word can still be copied; the following lines are indented
+ * by `indent` spaces. Undefined `columns`: unchanged.
  */
+export function wrap(line: string, columns: number | undefined, indent: number): string {
+  if (columns === undefined || line.length <= columns) return line
+  const width = Math.max(columns, NARROWEST)
+  const start = /^ */.exec(line)![0]
+  const lines: string[] = []
+  let current = start
+  for (const word of line.slice(start.length).split(' ')) {
+    const empty = current.trim() === ''
+    if (!empty && current.length + 1 + word.length > width) {
+      lines.push(current)
+      current = ' '.repeat(indent) + word
+    } else current += empty ? word : ` ${word}`
+  }
+  return [...lines, current].join('\n')
+}
+
+/** Lays rows out in columns, two spaces apart, as kubectl does. The last column is not padded. Cells are cleaned. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const clean = (cell: string): string =>
-    // oxlint-disable-next-line no-control-regex
-    cell.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?')
   const all = [header, ...rows.map((row) => row.map(clean))]
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
   const line = (row: readonly string[]): string =>

@@ -16,16 +16,27 @@ const EXTENSIONS = ['.yaml', '.yml', '.json']
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Expands `kind: List` and the typed lists of `kubectl get -o yaml`; documents without content are skipped. */
-function expand(document: unknown, file: string, position: number): FoundObject[] {
-  if (document === null || document === undefined) return []
+/** YAML aliases make lists of lists of one small object: a file of 1 KB could name billions. */
+const MAX_OBJECTS = 100_000
+
+/**
+ * Collects the objects of `kind: List` and of the typed lists of `kubectl get -o yaml`; documents without content are skipped.
+ * A list in a list is refused: kubectl writes none, and an alias can make one that contains itself.
+ */
+function expand(document: unknown, file: string, position: number, found: FoundObject[], isItem = false): void {
+  if (document === null || document === undefined) return
   const where = `${file}: document ${position}`
   if (!isObject(document)) throw new UnusableError(`${where}: not a Kubernetes object`)
   const { kind, apiVersion, items } = document
   if (typeof kind !== 'string' || typeof apiVersion !== 'string')
     throw new UnusableError(`${where}: kind or apiVersion is missing`)
-  if (kind.endsWith('List') && Array.isArray(items)) return items.flatMap((item) => expand(item, file, position))
-  return [{ file, object: document as FoundObject['object'] }]
+  if (kind.endsWith('List') && Array.isArray(items)) {
+    if (isItem) throw new UnusableError(`${where}: a list inside a list`)
+    for (const item of items) expand(item, file, position, found, true)
+    return
+  }
+  if (found.length === MAX_OBJECTS) throw new UnusableError(`${file}: more than ${MAX_OBJECTS} objects`)
+  found.push({ file, object: document as FoundObject['object'] })
 }
 
 /** Reads the objects of one text. Throws UnusableError with one clear line. */
@@ -38,7 +49,9 @@ export function parseObjects(text: string, file: string): FoundObject[] {
     const line = error.mark === undefined ? '' : `:${error.mark.line + 1}`
     throw new UnusableError(`${file}${line}: not YAML: ${error.reason}`)
   }
-  return documents.flatMap((document, index) => expand(document, file, index + 1))
+  const found: FoundObject[] = []
+  documents.forEach((document, index) => expand(document, file, index + 1, found))
+  return found
 }
 
 async function filesOf(path: string): Promise<string[]> {

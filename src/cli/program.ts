@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { hostname } from 'node:os'
 import { check } from './check.ts'
-import { EXIT, UnusableError } from './io.ts'
+import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
@@ -49,6 +49,8 @@ const collect = (value: string, previous: readonly string[] | undefined): readon
 
 const dataOption = (): Option =>
   new Option('--data <dir>', 'data folder: ledger, certificates, tokens, server.json').default('data')
+const kubeconfigOption = (): Option =>
+  new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
 const outputOption = (kinds: readonly string[]): Option =>
   new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
 
@@ -56,7 +58,7 @@ const outputOption = (kinds: readonly string[]): Option =>
 function build(io: CliIo, actions: CliActions, version: string, done: (code: number) => void): Command {
   const program = new Command('drawbridge')
     .description(
-      'Kubernetes admission webhook with a runtime correlator: hardens and checks pods as they are created,\nand denies redeploys of images that runtime sensors flagged.',
+      'Kubernetes admission webhook with a runtime correlator: hardens and checks pods as they are created, and denies redeploys of images that runtime sensors flagged.',
     )
     .version(version)
     .showHelpAfterError('(drawbridge <command> --help shows the options and examples)')
@@ -126,7 +128,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
 
   program
     .command('replay')
-    .description('what verdicts a file of alerts leads to, as if they arrived now; nothing is stored')
+    .description('what verdicts a file of alerts leads to, judged at the time of the alerts; nothing is stored')
     .argument('<file>', 'alerts, one JSON object a line (also an array or one object); - for standard input')
     .option('--source <name>', 'the sensor that wrote them', 'falco')
     .option('--config <file>', 'thresholds and rule overrides')
@@ -151,8 +153,6 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       await access.close()
     }
   }
-  const kubeconfigOption = (): Option =>
-    new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
   verdicts
     .command('list')
     .description('all verdicts, one a line')
@@ -250,7 +250,7 @@ export async function runCli(
     // Commander has already printed what was wrong; help and version are not errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.unusable
     const { name, message } = error instanceof Error ? error : new Error(String(error))
-    for (const line of message.split('\n')) io.err(`drawbridge: ${line}\n`)
+    for (const line of message.split('\n')) io.err(`drawbridge: ${clean(line)}\n`)
     return name === 'UnusableError' || name === 'ConfigError' ? EXIT.unusable : EXIT.no
   }
 }

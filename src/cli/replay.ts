@@ -53,7 +53,7 @@ export async function replayFile(
     }
     for (const { line, code } of result.refused) io.out(`line ${line}: refused: ${code}\n`)
     io.out(
-      `${result.lines} lines, ${result.decoded} decoded, ${result.refused.length} refused, ${result.images.length} images\n`,
+      `${result.lines} ${result.lines === 1 ? 'line' : 'lines'}, ${result.decoded} decoded, ${result.refused.length} refused; ${result.images.length} ${result.images.length === 1 ? 'image' : 'images'}\n`,
     )
   }
   if (result.lines === 0) throw new UnusableError(`${file}: no alerts in it`)

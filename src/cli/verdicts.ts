@@ -2,7 +2,7 @@
 import type { ImageVerdict } from '../verdicts/types.ts'
 import { countedContributions } from '../verdicts/phase.ts'
 import { scoreAt } from '../verdicts/score.ts'
-import { age, EXIT, table } from './io.ts'
+import { age, clean, EXIT, table } from './io.ts'
 import type { CliIo } from './io.ts'
 
 /** Where verdicts live: the admin API of a server, or the Kubernetes API. Commands do not know which. */
@@ -69,7 +69,7 @@ export async function showVerdict(
 ): Promise<number> {
   const verdict = await find(name, access)
   if (typeof verdict === 'string') {
-    io.err(`drawbridge: ${verdict}\n`)
+    io.err(`drawbridge: ${clean(verdict)}\n`)
     return EXIT.no
   }
   if (options.output === 'json') {
@@ -94,7 +94,7 @@ export async function showVerdict(
         ]),
   ]
   const width = Math.max(...facts.map(([label]) => label.length))
-  io.out(facts.map(([label, value]) => `${label.padEnd(width)}  ${value}\n`).join(''))
+  io.out(facts.map(([label, value]) => `${label.padEnd(width)}  ${clean(value)}\n`).join(''))
   const rows = [...verdict.evidence]
     .sort((a, b) => b.time - a.time)
     .map((one) => [
@@ -119,10 +119,14 @@ export async function releaseVerdict(
 ): Promise<number> {
   const verdict = await find(name, access)
   if (typeof verdict === 'string') {
-    io.err(`drawbridge: ${verdict}\n`)
+    io.err(`drawbridge: ${clean(verdict)}\n`)
     return EXIT.no
   }
-  const released = await access.release(verdict.name, { by: io.user, ...decision })
+  const released = await access.release(verdict.name, {
+    by: io.user,
+    reason: decision.reason,
+    as: decision.as,
+  })
   if (released === undefined) {
     io.err(`drawbridge: no verdict ${verdict.name} any more\n`)
     return EXIT.no

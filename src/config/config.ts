@@ -39,7 +39,8 @@ const credential = z
     'wanted either token or tokenFile',
   )
 
-const schema = z.strictObject({
+/** Exported for the documentation, which lists exactly its keys. */
+export const schema = z.strictObject({
   webhook: listener(8443).prefault({}),
   alerts: z
     .strictObject({

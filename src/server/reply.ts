@@ -10,9 +10,9 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** A JSON answer. */
+/** A JSON answer. Ends its line, for people who send it with curl. */
 export function jsonReply(status: number, value: unknown): Reply {
-  return { status, contentType: 'application/json', body: JSON.stringify(value) }
+  return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
 
 /** An error as one clear line, in the shape of every error of every listener: `{"error": "..."}`. */
@@ -27,18 +27,14 @@ export function sendReply(response: Response, reply: Reply): void {
   response.end(reply.body)
 }
 
-/** Refuses what is not JSON before the body is read. Parameters such as `charset` are ignored; CloudEvents' `+json` is JSON. */
-export const requireJson: RequestHandler = (request, response, next) => {
+/** Refuses what is not JSON before the body is read; `errorAnswers` answers and counts it. Parameters such as `charset` are ignored; CloudEvents' `+json` is JSON. */
+export const requireJson: RequestHandler = (request, _response, next) => {
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (type === 'application/json' || type.endsWith('+json') || type === 'application/x-ndjson') next()
-  else
-    sendReply(
-      response,
-      errorReply(
-        415,
-        `Content-Type is ${type === '' ? 'missing' : `"${type.slice(0, 100)}"`}, wanted application/json`,
-      ),
-    )
+  else {
+    const message = `Content-Type is ${type === '' ? 'missing' : `"${type.slice(0, 100)}"`}, wanted application/json`
+    next(Object.assign(new Error(message), { status: 415 }))
+  }
 }
 
 /** Reads the whole body as bytes, at most `limit` after decompression. */

@@ -1,0 +1,70 @@
+/** Tables of docs/ that are written from the code. `UPDATE_DOCS=yes mocha -g 'generated tables'` writes them again. */
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { classify, shippedClasses, shippedRules } from '../../src/alerts/classes.ts'
+import { CHECKS } from '../../src/policy/checks/index.ts'
+import type { Check } from '../../src/policy/types.ts'
+import { readPage, root } from './markdown.ts'
+
+const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('')
+
+const code = (text: string): string => `\`${text}\``
+
+function classes(): string {
+  const rows = shippedClasses.map((name) => {
+    const { subject, weight } = classify({ rule: 'x' }, { overrides: new Map([['x', { class: name }]]) })
+    return [code(name), subject, String(weight)]
+  })
+  return table(['class', 'subject', 'weight'], rows)
+}
+
+function rules(): string {
+  const rows = [...shippedRules].map(([rule, name]) => {
+    const { subject, weight } = classify({ rule })
+    return [rule, code(name), subject, String(weight)]
+  })
+  return table(['rule', 'class', 'subject', 'weight'], rows)
+}
+
+/** The first sentences of the comment at the top of a check's file: up to the first line without text. */
+function summaryOf({ id }: Check): string {
+  const source = readFileSync(join(root, 'src/policy/checks', `${id}.ts`), 'utf8')
+  const comment = /\/\*\n((?: \* .*\n)+) \*\n/.exec(source)?.[1]
+  assert.ok(comment !== undefined, `${id}: no comment at the top says what the check is about`)
+  return comment.replaceAll(/^ \* /gm, '').trim().replaceAll('\n', ' ')
+}
+
+function checks(): string {
+  const rows = CHECKS.map((check) => {
+    const since = check.versions.map(({ since: minor }) => (minor === 0 ? 'all' : `v1.${minor}`)).join(', ')
+    return [
+      code(check.id),
+      summaryOf(check),
+      check.profiles.join(', '),
+      since,
+      (check.replaces ?? []).map(code).join(', '),
+    ]
+  })
+  return table(['check', 'what it holds pods to', 'profiles', 'versions', 'replaces'], rows)
+}
+
+describe('generated tables', () => {
+  for (const [page, name, write] of [
+    ['docs/rules.md', 'classes', classes],
+    ['docs/rules.md', 'rules', rules],
+    ['docs/checks.md', 'checks', checks],
+  ] as const) {
+    it(`${page} has the ${name} of the code`, () => {
+      const text = readPage(page)
+      const start = `<!-- generated: ${name} -->\n`
+      const from = text.indexOf(start) + start.length
+      const to = text.indexOf('<!-- end -->', from)
+      assert.ok(from >= start.length && to >= from, `${page} has no place for ${name}`)
+      if (process.env['UPDATE_DOCS'] === 'yes')
+        writeFileSync(join(root, page), text.slice(0, from) + write() + text.slice(to))
+      else assert.equal(text.slice(from, to), write(), 'write it again with UPDATE_DOCS=yes')
+    })
+  }
+})
