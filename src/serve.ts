@@ -201,6 +201,9 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       observer.alertThreadEnded(reason)
     },
     onStarted: () => reasons.delete('the alert thread is starting again'),
+  }).catch(async (error: unknown) => {
+    await view.stop()
+    throw error
   })
   reasons.delete('verdicts are being loaded')
 
@@ -248,6 +251,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     )
   } catch (error) {
     await Promise.all([...listeners.map((listener) => listener.drain(0)), alertThread.stop(0)])
+    await view.stop()
     throw error
   }
   const [webhook, admin] = listeners as [Listener, Listener]

@@ -144,6 +144,12 @@ export function testAlerts(stage: () => Stage): void {
           assertDenied(await apply(cluster, plainPod(NAMESPACE, `${app}-mirror`, both)), 'enforce', ...quoted)
         })
 
+        it('is denied in an ephemeral container of another pod', async () => {
+          await mustApply(cluster, plainPod(NAMESPACE, `${app}-debugged`, `${repository}:1.4.1`))
+          const debug = ['debug', `pod/${app}-debugged`, '-n', NAMESPACE, `--image=${image}`]
+          assertDenied(await cluster.kubectl(debug), 'enforce', RULE, verdict)
+        })
+
         it('is denied in a Job, a CronJob, a new Deployment and one that is changed to it', async () => {
           for (const object of [
             job(`${app}-job`, image),
