@@ -46,6 +46,12 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     labelNames: ['source', 'code'],
     registers,
   })
+  const replaced = new Counter({
+    name: 'drawbridge_alert_requests_not_utf8_total',
+    help: 'Alert requests with bytes that are not UTF-8; the bytes were replaced and the alerts used.',
+    labelNames: ['source'],
+    registers,
+  })
   const refusedRequests = new Counter({
     name: 'drawbridge_alert_requests_refused_total',
     help: 'Alert requests refused before decoding: no credential, wrong source, too many at once.',
@@ -76,6 +82,12 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     registers,
   })
 
+  const storeProblems = new Counter({
+    name: 'drawbridge_ledger_problems_total',
+    help: 'Problems of the ledger that lose no alert: damage that was set aside, a watch that was lost.',
+    registers,
+  })
+
   return {
     alertsDecoded({ source, findings, telemetry, refused, replacedBytes }) {
       if (findings > 0) items.inc({ source, result: 'finding' }, findings)
@@ -85,7 +97,10 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
       const [first] = refused
       if (first !== undefined)
         logger.warn({ source, refused: refused.length, code: first.code, first: first.message }, 'alerts refused')
-      if (replacedBytes) logger.warn({ source }, 'an alert was not UTF-8; the bytes in question were replaced')
+      if (replacedBytes) {
+        replaced.inc({ source })
+        logger.warn({ source }, 'an alert was not UTF-8; the bytes in question were replaced')
+      }
     },
     alertRequestRefused(source, reason) {
       refusedRequests.inc({ source, reason })
@@ -108,6 +123,7 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
       logger.error({ error: errorText(error) }, 'the ledger could not be written; the alert was not acknowledged')
     },
     storeProblem(problem) {
+      storeProblems.inc()
       logger.error({ problem }, 'the ledger has a problem')
     },
     backgroundFailed(task, error) {

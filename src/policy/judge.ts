@@ -75,7 +75,7 @@ export const judge = (input: JudgeInput): Judgement => {
   const flagged = findFlaggedImages(input, podImages(template.spec), previous)
   const skipsChecks = isPod && previous !== undefined && !isSignificantUpdate(template.spec, previous.spec)
   const check = (profile: ProfileAtVersion | undefined): readonly Violation[] =>
-    skipsChecks ? [] : findViolations(profile, template)
+    skipsChecks ? [] : findViolations(profile, isPod ? template : asCreated(template, policy))
   return answer(input, { subject, isPod, template, flagged, checked: !skipsChecks, check })
 }
 
@@ -131,6 +131,17 @@ const previousTemplate = (request: AdmissionRequest, isPod: boolean): PodTemplat
   if (request.operation !== 'UPDATE') return undefined
   const found = findPodTemplate(isPod ? POD : request.kind, request.oldObject)
   return found && checkPodShape(found.metadata, found.spec, '') === undefined ? (found as PodTemplate) : undefined
+}
+
+/**
+ * A workload's template as its pods will be judged: with the seccomp profile that they will be given when they are created (rule 1; src/mutation
+ * holds the same conditions). Otherwise every plain Deployment of an enforcing namespace would be told that its pods will be denied.
+ */
+const asCreated = (template: PodTemplate, { seccomp }: NamespacePolicy): PodTemplate => {
+  const { spec } = template
+  if (seccomp === undefined || spec.os?.name === 'windows' || spec.securityContext?.seccompProfile != null)
+    return template
+  return { ...template, spec: { ...spec, securityContext: { ...spec.securityContext, seccompProfile: seccomp } } }
 }
 
 /**

@@ -210,6 +210,27 @@ describe('judge: updates of pods', () => {
 })
 
 describe('judge: workloads', () => {
+  const withoutSeccomp = { ...GOOD, spec: { ...GOOD.spec, securityContext: { runAsNonRoot: true } } }
+
+  it('does not warn of what the injected seccomp profile settles', () => {
+    assert.ok(isPlainAllowance(judge({ request: deploymentRequest(withoutSeccomp), policy: STANDARD })))
+    const off = policyOf({ enforce: 'standard', seccomp: 'off' })
+    assert.match(
+      judge({ request: deploymentRequest(withoutSeccomp), policy: off }).warnings.join('\n'),
+      /seccompProfile/,
+    )
+  })
+
+  it('warns of an explicit profile, which injection never replaces', () => {
+    const securityContext = { runAsNonRoot: true, seccompProfile: { type: 'Unconfined' } }
+    const unconfined = { ...GOOD, spec: { ...GOOD.spec, securityContext } }
+    const { warnings } = judge({ request: deploymentRequest(unconfined), policy: STANDARD })
+    assert.match(warnings.join('\n'), /seccompProfile.* is Unconfined/)
+  })
+
+  it('judges a pod as it is: injection has been there before', () =>
+    assert.ok(denied(judge({ request: podRequest(withoutSeccomp), policy: STANDARD }))))
+
   it('warns that the pods will be denied, with paths in the template', () => {
     const judgement = judge({ request: deploymentRequest(BAD), policy: STANDARD })
     assert.ok(judgement.allowed)

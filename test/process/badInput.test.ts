@@ -200,18 +200,18 @@ const CASES: readonly Case[] = [
     what: 'an alert with "output_fields": null',
     send: (server) => server.alert({ ...dropAlert('registry.example/shop/bad:1'), output_fields: null }),
     status: 200,
-    says: /^(unresolved|unattributed|unknown)[^:]*: .+/,
+    says: 'unattributed: the alert names no image',
     line: decisionLine,
-    counted: ['drawbridge_alerts_total', { source: 'falco', result: 'finding' }],
+    counted: ['drawbridge_alert_decisions_total', { decision: 'unattributed' }],
   },
   {
     what: 'an alert for a container that nobody knows, and no image named',
     send: (server) =>
       server.alert({ ...dropAlert('registry.example/shop/bad:1'), output_fields: { 'container.id': 'feedfacecafe' } }),
     status: 200,
-    says: /^(unresolved|unattributed|unknown)[^:]*: .+/,
+    says: 'unattributed: the alert names no image',
     line: decisionLine,
-    counted: ['drawbridge_alerts_total', { source: 'falco', result: 'finding' }],
+    counted: ['drawbridge_alert_decisions_total', { decision: 'unattributed' }],
   },
   {
     what: 'an alert with numbers above 2^53',
@@ -236,7 +236,7 @@ const CASES: readonly Case[] = [
     status: 200,
     says: /^contributed: drop weighs 100/,
     line: decisionLine,
-    counted: ['drawbridge_alert_decisions_total', { decision: 'contributed' }],
+    counted: ['drawbridge_alert_requests_not_utf8_total', { source: 'falco' }],
   },
 ]
 

@@ -246,6 +246,7 @@ describe('a ledger that was damaged', () => {
       )
       const second = await RunningProgram.start(folder.path)
       await until('the line about the damage', () => /damaged/.test(second.output()))
+      assert.match((await second.admin('/metrics')).text, /^drawbridge_ledger_problems_total [1-9]/m)
       assert.equal((await second.alert(dropAlert(IMAGE))).status, 200)
       assert.equal((await second.review('/validate', podReview(IMAGE))).body.response.allowed, false)
       await second.kill()
