@@ -9,13 +9,13 @@ function split(text: string | Uint8Array, limits = BODY_LIMITS): unknown[] {
   )
 }
 
-/** Milliseconds, the best of three. */
+/** Milliseconds of processor time, the best of five: other programs on the machine do not count. */
 const fastest = (text: string): number =>
   Math.min(
-    ...[1, 2, 3].map(() => {
-      const started = performance.now()
+    ...[1, 2, 3, 4, 5].map(() => {
+      const started = process.cpuUsage()
       split(text, { ...BODY_LIMITS, maxItems: 1_000_000 })
-      return performance.now() - started
+      return process.cpuUsage(started).user / 1000
     }),
   )
 
