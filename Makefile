@@ -13,12 +13,9 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # Only when the lock file changed: a second `make run` starts at once.
-# npm ci refuses a lock file that lacks optional packages of other platforms, and some registries do not carry all of them;
-# npm install then takes the locked versions all the same. It prints what is wrong when both fail.
-npm_quiet := --no-audit --no-fund --no-update-notifier --loglevel=error
 node_modules/.installed: package.json package-lock.json
 	@echo 'installing packages (a minute or so) ...'
-	@npm ci $(npm_quiet) >/dev/null 2>&1 || npm install --no-save $(npm_quiet) >/dev/null
+	@npm ci --no-audit --no-fund --no-update-notifier --loglevel=error > /dev/null
 	@touch $@
 
 sources := $(shell find src webhooks certs scripts -type f 2>/dev/null)
