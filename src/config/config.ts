@@ -132,5 +132,5 @@ export function parseConfig(text: string, file: string): Config {
   const result = schema.safeParse(document ?? {})
   if (!result.success)
     throw new ConfigError(result.error.issues.map((issue) => `${file}: ${describe(issue)}`).join('\n'))
-  return deepFreeze(result.data) as Config
+  return deepFreeze(result.data)
 }
