@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto'] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
-    folders: ['src/kube', 'src/verdicts', 'src/correlator', 'src/alerts'],
+    folders: ['src/kube', 'src/policy', 'src/verdicts', 'src/correlator', 'src/alerts'],
     packages: ['node:fs', 'node:fs/promises', 'node:path', 'node:sqlite', '@kubernetes/client-node', 'lru-cache'],
   },
   'src/observe': { folders: [], packages: ['pino', 'prom-client'] },
