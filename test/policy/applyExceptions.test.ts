@@ -242,12 +242,14 @@ describe('exceptions: one violation at a time', () => {
   })
 })
 
+const note = (image: string, place: string): readonly string[] => [
+  `exception "legacy" does not match "${image}" of ${place}; for the pod as a whole it must match every image`,
+]
+
 describe('exceptions: the pod as a whole', () => {
   const calm = { ...web, securityContext: {} }
   const grants = { legacy: {} }
-  const note = (image: string, place: string): readonly string[] => [
-    `exception "legacy" does not match "${image}" of ${place}; for the pod as a whole it must match every image`,
-  ]
+
   for (const [what, spec, place] of [
     ['a second container', { containers: [calm, { name: 'x', image: 'evil:1' }] }, 'container "x"'],
     ['an init container', { containers: [calm], initContainers: [{ name: 'x', image: 'evil:1' }] }, 'container "x"'],
@@ -336,6 +338,8 @@ describe('two exceptions never combine', () => {
   }
 })
 
+const ask = (grantsAsked: Grants): string => Object.keys(grantsAsked).join(',')
+
 describe('exceptions: properties', () => {
   const images = ['a:1', 'b:1', `${R}/c:1`]
   const container = fc.record({
@@ -358,7 +362,6 @@ describe('exceptions: properties', () => {
     expiresAt: fc.constantFrom('2026-11-22T00:00:00Z', '2027-01-01T00:00:00Z'),
   })
   const grants = fc.dictionary(fc.constantFrom('a', 'b', 'c'), oneGrant, { noNullPrototype: true })
-  const ask = (grantsAsked: Grants): string => Object.keys(grantsAsked).join(',')
 
   it('adding an exception only ever takes violations away', () => {
     fc.assert(

@@ -127,9 +127,10 @@ describe('reading an AdmissionException', () => {
   })
 })
 
+const at = (expiresAt: string): AdmissionException =>
+  readAdmissionException(object({ ...SPEC, expiresAt })).exception as AdmissionException
+
 describe('expiry', () => {
-  const at = (expiresAt: string): AdmissionException =>
-    readAdmissionException(object({ ...SPEC, expiresAt })).exception as AdmissionException
   const noon = Date.UTC(2026, 11, 31, 12)
   for (const [what, expiresAt, now, expired] of [
     ['a second ahead', '2026-12-31T12:00:01Z', noon, false],
@@ -146,10 +147,10 @@ describe('expiry', () => {
   }
 })
 
-describe('the annotation', () => {
-  const read = (text: unknown) =>
-    requestedExceptions({ annotations: { 'drawbridge.dev/exception': text as string, other: 'x' } })
+const read = (text: unknown) =>
+  requestedExceptions({ annotations: { 'drawbridge.dev/exception': text as string, other: 'x' } })
 
+describe('the annotation', () => {
   for (const [text, names, problems] of [
     ['', [], []],
     [' ', [], []],

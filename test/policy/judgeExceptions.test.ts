@@ -57,6 +57,18 @@ const LINE =
 const denialOf = (...notes: readonly string[]): string =>
   [`drawbridge: pod "web" breaks profile baseline:latest:`, `- ${LINE}`, ...notes].join('\n')
 
+const deployment = (annotation: string) =>
+  request(
+    {
+      metadata: { name: 'web', annotations: { 'drawbridge.dev/exception': 'legacy' } },
+      spec: { template: pod(annotation) },
+    },
+    {
+      kind: { group: 'apps', version: 'v1', kind: 'Deployment' },
+      resource: { group: 'apps', version: 'v1', resource: 'deployments' },
+    },
+  )
+
 describe('judge: exceptions', () => {
   it('allows a pod because of an exception, and says which in the audit log', () => {
     const judgement = judgeWith(pod('legacy'), { legacy: {} })
@@ -146,17 +158,6 @@ describe('judge: exceptions', () => {
   })
 
   it('reads the annotation of a template, for its warnings', () => {
-    const deployment = (annotation: string) =>
-      request(
-        {
-          metadata: { name: 'web', annotations: { 'drawbridge.dev/exception': 'legacy' } },
-          spec: { template: pod(annotation) },
-        },
-        {
-          kind: { group: 'apps', version: 'v1', kind: 'Deployment' },
-          resource: { group: 'apps', version: 'v1', resource: 'deployments' },
-        },
-      )
     const covered = judgeWith(undefined, { legacy: {} }, { request: deployment('legacy') })
     assert.deepEqual([covered.warnings, covered.exceptionsUsed], [[], []])
     // The Deployment's own annotation is nobody's: its pods do not carry it.
@@ -175,12 +176,14 @@ describe('judge: exceptions', () => {
   })
 })
 
+const update = (object: unknown, oldObject: unknown, subResource?: string) =>
+  request(object, { operation: 'UPDATE', oldObject, ...(subResource === undefined ? {} : { subResource }) })
+
+const withEphemeral = (image: string, securityContext: object = {}) =>
+  pod('legacy', { hostPID: true, ephemeralContainers: [{ name: 'debug', image, securityContext }] })
+
 describe('judge: pods that change after they were excepted', () => {
-  const update = (object: unknown, oldObject: unknown, subResource?: string) =>
-    request(object, { operation: 'UPDATE', oldObject, ...(subResource === undefined ? {} : { subResource }) })
   const old = pod('legacy')
-  const withEphemeral = (image: string, securityContext: object = {}) =>
-    pod('legacy', { hostPID: true, ephemeralContainers: [{ name: 'debug', image, securityContext }] })
 
   it('judges the whole pod again when an ephemeral container joins', () => {
     const ask = (image: string) =>
@@ -233,10 +236,10 @@ describe('judge: pods that change after they were excepted', () => {
   })
 })
 
-describe('judge: exceptions and verdicts', () => {
-  const findFlagged = (image: string) =>
-    image === IMAGE ? ({ verdict: 'sha256-bad', phase: 'denying', text: 'is denied' } as const) : undefined
+const findFlagged = (image: string) =>
+  image === IMAGE ? ({ verdict: 'sha256-bad', phase: 'denying', text: 'is denied' } as const) : undefined
 
+describe('judge: exceptions and verdicts', () => {
   it('suspends an exception where a verdict denies its image', () => {
     const { message } = judgeWith(pod('legacy'), { legacy: {} }, { findFlagged })
     assert.match(message, /is denied/)

@@ -25,6 +25,8 @@ interface Used {
   readonly pod: ObjectMeta
 }
 
+const ignore = (): void => undefined
+
 async function validate(
   changes: {
     readonly request?: object
@@ -34,7 +36,7 @@ async function validate(
   } = {},
 ): Promise<{ readonly allowed: boolean; readonly used: readonly Used[] }> {
   const used: Used[] = []
-  const ignore = (): void => undefined
+
   const labels = { 'drawbridge.dev/enforce': 'baseline' }
   const context: AdmissionContext = {
     namespaces: { cached: () => labels, live: () => Promise.resolve(labels) },
@@ -63,7 +65,7 @@ async function validate(
     },
   }
   const reply = await createValidate(context)(Buffer.from(JSON.stringify(review)), 5000)
-  const { response } = JSON.parse(String(reply.body)) as { readonly response: { readonly allowed: boolean } }
+  const { response } = JSON.parse(reply.body) as { readonly response: { readonly allowed: boolean } }
   return { allowed: response.allowed, used }
 }
 
