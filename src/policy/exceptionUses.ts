@@ -19,7 +19,7 @@ export interface ListedException {
 /** Where the server's exceptions come from: files, or the Kubernetes API. */
 export interface ExceptionSource {
   readonly find: FindException
-  list(): readonly ListedException[]
+  readonly list: () => readonly ListedException[]
   /** Counts one admitted pod for each name. Cheap; writes nothing by itself. `by` as `lastUsedBy`. */
   recordUse(names: readonly string[], by: string): void
 }
