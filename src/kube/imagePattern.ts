@@ -113,7 +113,7 @@ const globMatches = (glob: Glob, text: string): boolean => {
   let position = first.length
   for (const piece of glob.slice(1, -1)) {
     const found = text.indexOf(piece, position)
-    if (found === -1 || found + piece.length > end) return false
+    if (found === -1) return false
     position = found + piece.length
   }
   return position <= end

@@ -56,7 +56,7 @@ describe('exceptions of the Kubernetes API', () => {
           }
           assert.deepEqual([method, settings?.contentType], ['PATCH', 'application/merge-patch+json'])
           assert.ok(path.endsWith(`/${name}/status`))
-          const { metadata, status } = settings?.body as {
+          const { metadata, status } = (settings?.body ?? {}) as {
             metadata: { resourceVersion: string }
             status: { uses: number; lastUsedBy: string }
           }
