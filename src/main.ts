@@ -9,6 +9,7 @@ import { UnusableError } from './cli/io.ts'
 import type { CliIo } from './cli/io.ts'
 import { callAdmin, connectionFrom } from './cli/adminClient.ts'
 import type { VerdictAccess } from './cli/verdicts.ts'
+import type { ListedException } from './policy/exceptionUses.ts'
 import type { ImageVerdict } from './verdicts/types.ts'
 import { startServer } from './serve.ts'
 import { renderManifests } from '../manifests/render.ts'
@@ -77,6 +78,21 @@ const actions: CliActions = {
       return { ...(await localVerdicts(options.data)), close: () => Promise.resolve() }
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(options.kubeconfig)
+  },
+  async openExceptions(options) {
+    if (options.kubeconfig !== undefined) {
+      const { openClusterExceptions } = await import('./adapters/kubernetes/cluster.ts')
+      return openClusterExceptions(options.kubeconfig)
+    }
+    const connection = await connectionFrom(options.data)
+    return {
+      async list() {
+        const { status, body } = await callAdmin(connection, 'GET', '/api/v1/exceptions')
+        if (status !== 200) throw new Error((body as { error?: string }).error ?? `status ${status}`)
+        return (body as { items: ListedException[] }).items
+      },
+      close: () => Promise.resolve(),
+    }
   },
   async manifests({ url, ca, namespace, scope, podSecurityLabels }) {
     let caBundle: string

@@ -11,6 +11,8 @@ import { createMutate } from '../webhooks/mutate.ts'
 import { createValidate } from '../webhooks/validate.ts'
 import type { NamespaceSource } from '../webhooks/context.ts'
 import { startAlertThread } from './alertThreadHost.ts'
+import { ownerWorkload } from './adapters/kubernetes/owner.ts'
+import { readExceptions } from './cli/exceptions.ts'
 import { readNamespaceLabels } from './cli/namespaces.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
@@ -18,10 +20,12 @@ import { keepToken, readToken } from './config/secrets.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
+import { fixedExceptions } from './policy/exceptionUses.ts'
+import type { ExceptionSource } from './policy/exceptionUses.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import type { NamespacePolicy } from './policy/types.ts'
 import { parseReference } from './kube/reference.ts'
-import type { Labels } from './kube/types.ts'
+import type { Labels, ObjectMeta } from './kube/types.ts'
 import { adminApp } from './server/adminApp.ts'
 import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
@@ -95,21 +99,25 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
   return [{ name: 'generated', token: alertToken }, ...configured]
 }
 
-/** Where the labels of namespaces come from, and which version `latest` is. */
+/** Where the labels of namespaces and the exceptions come from, and which version `latest` is. */
 interface View extends NamespaceSource {
+  readonly exceptions: ExceptionSource
   minor(): number | undefined
   stop(): Promise<void>
 }
 
 /** Namespaces of a standalone server: from files, and the configured labels for every other name. */
-async function standaloneView(config: Config): Promise<View> {
-  const { namespaces, namespaceLabels } = config.standalone
+async function standaloneView(config: Config, observer: AdmissionObserver): Promise<View> {
+  const { namespaces, namespaceLabels, exceptions } = config.standalone
   const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
+  const readings = await readExceptions(exceptions === undefined ? [] : [exceptions])
+  for (const [name, { problem }] of readings) if (problem !== undefined) observer.exceptionMalformed(name, problem)
   const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
   return {
     cached: labels,
     live: (name) => Promise.resolve(labels(name)),
     minor: () => undefined,
+    exceptions: fixedExceptions(readings, () => Date.now()),
     stop: () => Promise.resolve(),
   }
 }
@@ -176,7 +184,9 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const index = createVerdictIndex()
   const kubernetes = options.standalone ? undefined : { kubeconfig: options.kubeconfig }
   const view =
-    kubernetes === undefined ? await standaloneView(config) : await clusterView(kubernetes.kubeconfig, observer)
+    kubernetes === undefined
+      ? await standaloneView(config, observer)
+      : await clusterView(kubernetes.kubeconfig, observer)
 
   const webhookPort = options.port ?? config.webhook.port
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
@@ -211,8 +221,15 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     namespaces: view,
     resolvePolicy: cachedPolicies(view, config.podSecurityLabels),
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
+    findException: view.exceptions.find,
+    exceptionsUsed(names: readonly string[], pod: ObjectMeta) {
+      const by = ownerWorkload(pod, Date.now())
+      observer.exceptionsUsed(names, by)
+      view.exceptions.recordUse(names, by)
+    },
     observer,
     now: () => performance.now(),
+    clock: () => Date.now(),
   }
   const tls = { certificate: certificates.leaf.certificate, key: certificates.leaf.key }
   const listeners: Listener[] = []
@@ -244,6 +261,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
             return { contentType: merged.contentType, text: await merged.metrics() }
           },
           verdicts: alertThread.verdicts,
+          exceptions: view.exceptions.list,
           onError: (status, error) => observer.httpError('admin', status, error),
         }),
         onConnectionError: (error) => observer.connectionError('admin', error),

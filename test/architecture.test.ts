@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto', 'node:util'] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
-    folders: ['src/kube', 'src/alerts', 'src/verdicts', 'src/correlator'],
+    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator'],
     packages: [
       '@kubernetes/client-node',
       'zod',

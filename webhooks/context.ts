@@ -1,9 +1,10 @@
 /** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
-import type { AdmissionRequest, AdmissionResponse, Labels } from '../src/kube/types.ts'
+import type { AdmissionRequest, AdmissionResponse, Labels, ObjectMeta } from '../src/kube/types.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import { printable } from '../src/kube/text.ts'
 import type { AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
+import type { FindException } from '../src/policy/exceptions.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
 import { errorReply, jsonReply } from '../src/server/reply.ts'
 import type { Reply } from '../src/server/reply.ts'
@@ -19,9 +20,14 @@ export interface AdmissionContext {
   readonly namespaces: NamespaceSource
   readonly resolvePolicy: (labels: Labels) => NamespacePolicy
   readonly findFlagged: FindFlagged
+  readonly findException: FindException
+  /** A pod is being admitted because of these exceptions. Cheap: nothing waits for it. */
+  readonly exceptionsUsed: (names: readonly string[], pod: ObjectMeta) => void
   readonly observer: AdmissionObserver
   /** Monotonic milliseconds. */
   readonly now: () => number
+  /** Milliseconds since the epoch: exceptions expire by it. */
+  readonly clock: () => number
 }
 
 /** What an endpoint decides about one request. */

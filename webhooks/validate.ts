@@ -1,12 +1,20 @@
 /** `POST /validate`: judges pods and workload templates against the namespace's profiles and against the verdicts. */
 import { decisionResponse } from '../src/kube/review.ts'
+import type { Pod } from '../src/kube/types.ts'
 import { judge } from '../src/policy/judge.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'
 import { handleReview } from './context.ts'
 import type { AdmissionContext, Decide } from './context.ts'
 
 const decideValidation: Decide = (request, policy, context) => {
-  const judgement = judge({ request, policy, findFlagged: context.findFlagged })
+  const { findFlagged, findException } = context
+  const judgement = judge({ request, policy, findFlagged, exceptions: findException, now: context.clock() })
+  // Only what really happens counts. The judge has read the pod: its metadata has the right shape.
+  if (judgement.exceptionsUsed.length > 0 && request.dryRun !== true) {
+    const { metadata } = request.object as Pod
+    const name = metadata.name || request.name || metadata.generateName
+    context.exceptionsUsed(judgement.exceptionsUsed, { ...metadata, name, namespace: request.namespace })
+  }
   return {
     response: decisionResponse(request.uid, judgement),
     outcome: judgement.allowed ? 'allowed' : 'denied',

@@ -7,6 +7,8 @@ import type { Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
 import { resolveNamespace } from '../policy/namespace.ts'
+import type { FindException } from '../policy/exceptions.ts'
+import { exceptionsAmong } from './exceptions.ts'
 import { clean, EXIT, UnusableError, wrap } from './io.ts'
 import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
@@ -20,6 +22,8 @@ export interface CheckOptions {
   /** `key=value`, for namespaces that the input does not describe. */
   readonly namespaceLabels: readonly string[]
   readonly profile?: string | undefined
+  /** Files and folders with AdmissionException objects, beside those that `files` hold. */
+  readonly exceptions?: readonly string[] | undefined
   readonly output: 'text' | 'json'
 }
 
@@ -35,6 +39,8 @@ export interface CheckedObject {
   readonly message?: string | undefined
   readonly warnings: readonly string[]
   readonly checks: readonly string[]
+  /** Names of the exceptions that it needs to be allowed. */
+  readonly exceptionsUsed: readonly string[]
 }
 
 function labelsFrom(pairs: readonly string[]): Labels {
@@ -53,7 +59,12 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
  * Judges one object as the pod (or the pods of the workload) that it would become.
  * A workload itself is only warned about in a cluster; its pods are what is denied, so that is what is said here.
  */
-function checkObject({ file, object }: FoundObject, namespace: string, labels: Labels): CheckedObject {
+function checkObject(
+  { file, object }: FoundObject,
+  namespace: string,
+  labels: Labels,
+  granted: { readonly exceptions: FindException; readonly now: number },
+): CheckedObject {
   const slash = object.apiVersion.lastIndexOf('/')
   const kind = {
     group: slash < 0 ? '' : object.apiVersion.slice(0, slash),
@@ -62,7 +73,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
   }
   const metadata = object['metadata'] as { name?: unknown; generateName?: unknown } | null | undefined
   const name = text(metadata?.name) || text(metadata?.generateName) || '(no name)'
-  const about = { file, kind: object.kind, namespace, name }
+  const about = { file, kind: object.kind, namespace, name, exceptionsUsed: [] }
   const found = findPodTemplate(kind, object)
   if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
 
@@ -82,6 +93,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
   const patch = mutatePod(pod, { seccomp: policy.seccomp, requesterIsNode: false })
   const mutated = jsonPatch.applyPatch(structuredClone(pod), structuredClone(patch) as never).newDocument
   const judgement = judge({
+    ...granted,
     policy,
     request: {
       uid: 'check',
@@ -100,6 +112,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
     message: judgement.allowed ? undefined : judgement.message,
     warnings: judgement.warnings,
     checks: [...new Set(judgement.violations.map((violation) => violation.check))],
+    exceptionsUsed: judgement.exceptionsUsed,
   }
 }
 
@@ -113,8 +126,9 @@ function asText(objects: readonly CheckedObject[], columns: number | undefined):
       return `  mutated: ${path} = ${JSON.stringify(value)}`
     })
     const message = one.message === undefined ? [] : one.message.split('\n').map((line) => `  ${line}`)
+    const exceptions = one.exceptionsUsed.map((name) => `  allowed by exception: ${name}`)
     const warnings = one.warnings.map((warning) => `  warning: ${warning}`)
-    const details = [...patch, ...message, ...warnings].map((line) => wrap(clean(line), columns, 4))
+    const details = [...patch, ...message, ...exceptions, ...warnings].map((line) => wrap(clean(line), columns, 4))
     return [
       clean(`${one.result.padEnd(7)}  ${one.kind} ${one.namespace}/${one.name}${whose}  ${one.file}`),
       ...details,
@@ -132,6 +146,8 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const objects = await readObjects(options.files, io)
   if (objects.length === 0) throw new UnusableError(`${options.files.join(', ')}: no Kubernetes objects found`)
   const described = namespaceLabels(objects)
+  const exceptions = exceptionsAmong([...objects, ...(await readObjects(options.exceptions ?? [], io))])
+  const granted = { exceptions: (name: string) => exceptions.get(name), now: io.now() }
   const given = labelsFrom(options.namespaceLabels)
   const fallback: Labels =
     options.profile !== undefined || given[LABEL.enforce] === undefined
@@ -140,7 +156,7 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const results = objects.map((one) => {
     const metadata = one.object['metadata'] as { namespace?: unknown } | null | undefined
     const namespace = text(metadata?.namespace) || options.namespace
-    return checkObject(one, namespace, described.get(namespace) ?? fallback)
+    return checkObject(one, namespace, described.get(namespace) ?? fallback, granted)
   })
   io.out(
     options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results, io.columns),

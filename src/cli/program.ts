@@ -2,6 +2,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { hostname } from 'node:os'
 import { check } from './check.ts'
+import { listExceptions, readExceptions } from './exceptions.ts'
+import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
@@ -25,6 +27,10 @@ export interface CliActions {
     readonly data: string
     readonly kubeconfig?: string | undefined
   }): Promise<VerdictAccess & { close(): Promise<void> }>
+  openExceptions(options: {
+    readonly data: string
+    readonly kubeconfig?: string | undefined
+  }): Promise<ExceptionAccess & { close(): Promise<void> }>
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
@@ -53,6 +59,11 @@ const kubeconfigOption = (): Option =>
   new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
 const outputOption = (kinds: readonly string[]): Option =>
   new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
+
+const fileAccess = (paths: readonly string[]): ExceptionAccess & { close(): Promise<void> } => ({
+  list: async () => [...(await readExceptions(paths))].map(([name, reading]) => ({ name, reading })),
+  close: () => Promise.resolve(),
+})
 
 /** Builds the commands. Each sets the exit code through `done`. */
 function build(io: CliIo, actions: CliActions, version: string, done: (code: number) => void): Command {
@@ -108,6 +119,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       collect,
     )
     .option('--profile <name>', 'short for --namespace-label drawbridge.dev/enforce=NAME (default: standard)')
+    .option('--exceptions <path>', 'file or folder of AdmissionException objects; can be repeated', collect)
     .addOption(outputOption(['text', 'json']))
     .addHelpText(
       'after',
@@ -119,10 +131,11 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         namespace: string
         namespaceLabel?: readonly string[]
         profile?: string
+        exceptions?: readonly string[]
         output: 'text' | 'json'
       }) => {
-        const { file, namespace, namespaceLabel, profile, output } = options
-        done(await check({ files: file, namespace, namespaceLabels: namespaceLabel ?? [], profile, output }, io))
+        const { file, namespaceLabel, ...rest } = options
+        done(await check({ ...rest, files: file, namespaceLabels: namespaceLabel ?? [] }, io))
       },
     )
 
@@ -198,6 +211,30 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         name: string,
         options: { data: string; kubeconfig?: string; reason: string; as: 'false-positive' | 'accepted' | 'fixed' },
       ) => withAccess(options, (access) => releaseVerdict(name, options, access, io)),
+    )
+
+  program
+    .command('exceptions')
+    .description('who is exempt from what')
+    .command('list')
+    .description('all exceptions: who, from what, until when, why, and how often they are used')
+    .option('-f, --file <path>', 'of files or folders instead; can be repeated', collect)
+    .addOption(dataOption())
+    .option('--kubeconfig <file>', 'read AdmissionException objects of this cluster instead of asking a local server')
+    .addOption(outputOption(['table', 'json']))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  drawbridge exceptions list --kubeconfig ~/.kube/config\n  drawbridge exceptions list -f exceptions/ -o json\n',
+    )
+    .action(
+      async (options: { file?: readonly string[]; data: string; kubeconfig?: string; output: 'table' | 'json' }) => {
+        const access = options.file === undefined ? await actions.openExceptions(options) : fileAccess(options.file)
+        try {
+          done(await listExceptions(options, access, io))
+        } finally {
+          await access.close()
+        }
+      },
     )
 
   program

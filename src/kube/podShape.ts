@@ -74,6 +74,7 @@ const spec: Shape = {
     hostIPC: 'boolean',
     hostUsers: 'boolean',
     serviceAccountName: 'string',
+    serviceAccount: 'string',
     nodeName: 'string',
     os: { fields: { name: 'string' } },
     runtimeClassName: 'string',

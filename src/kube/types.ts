@@ -115,6 +115,8 @@ export interface PodSpec {
   readonly hostIPC?: boolean | undefined
   readonly hostUsers?: boolean | undefined
   readonly serviceAccountName?: string | undefined
+  /** Deprecated; what the API server takes where `serviceAccountName` is empty. */
+  readonly serviceAccount?: string | undefined
   readonly nodeName?: string | undefined
   readonly os?: { readonly name?: string | undefined } | undefined
   readonly runtimeClassName?: string | undefined

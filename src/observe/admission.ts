@@ -23,6 +23,10 @@ export interface AdmissionObserver {
   reviewAnswered(review: AnsweredReview): void
   /** A request that is not a review that could be answered as one. */
   reviewRefused(webhook: 'mutate' | 'validate', reason: string): void
+  /** A pod of this workload (`namespace/Kind/name`) was admitted because of these exceptions. */
+  exceptionsUsed(names: readonly string[], by: string): void
+  /** Exceptions that grant nothing because they cannot be read. */
+  exceptionMalformed(name: string, problem: string): void
   namespaceLookupFailed(namespace: string, error: unknown): void
   httpError(listener: string, status: number, error: Error): void
   connectionError(listener: string, error: Error): void
@@ -74,6 +78,11 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     labelNames: ['listener'],
     registers,
   })
+  const exceptionUses = new Counter({
+    name: 'drawbridge_exception_uses_total',
+    help: 'Pods admitted because of an exception, once for each exception.',
+    registers,
+  })
   const lookupFailures = new Counter({
     name: 'drawbridge_namespace_lookup_failures_total',
     help: 'Live reads of a namespace that failed; the request was denied.',
@@ -107,6 +116,13 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     reviewRefused(webhook, reason) {
       refused.inc({ webhook })
       logger.warn({ webhook, reason }, 'not an admission review')
+    },
+    exceptionsUsed(names, by) {
+      exceptionUses.inc(names.length)
+      logger.info({ exceptions: names, by }, 'exception used')
+    },
+    exceptionMalformed(name, problem) {
+      logger.warn({ exception: name, problem }, 'exception is malformed and grants nothing')
     },
     namespaceLookupFailed(namespace, error) {
       lookupFailures.inc()

@@ -67,6 +67,8 @@ export interface DenialParts {
   readonly enforce: ProfileAtVersion | undefined
   readonly violations: readonly Violation[]
   readonly flagged: readonly FlaggedLine[]
+  /** Why the exceptions that were asked for did not help, one line each. */
+  readonly exceptions?: readonly string[] | undefined
   /** A last line, for example about mirror pods. */
   readonly note?: string | undefined
 }
@@ -75,11 +77,15 @@ export interface DenialParts {
  * The message of a denial: at most 1 KiB, one line per failed check and verdict, and "and N more" for what did not fit. Every failed check
  * gets a line before any gets its second.
  */
-export const denialText = ({ subject, problems, enforce, violations, flagged, note }: DenialParts): string => {
+export const denialText = (parts: DenialParts): string => {
+  const { subject, problems, enforce, violations, flagged, note } = parts
   const name = nameSubject(subject)
   const blocks: string[] = []
   const room = (): number => MAX_DENIAL - blocks.reduce((sum, block) => sum + block.length + 1, 0)
-  const last = note === undefined ? '' : `\n${printable(note, 200)}`
+  const exceptions = (parts.exceptions ?? []).slice(0, countExceptionNotes(parts))
+  const last = [...exceptions, ...(note === undefined ? [] : [printable(note, 200)])]
+    .map((line) => `\n${line}`)
+    .join('')
 
   const [problem] = problems
   if (problem !== undefined) blocks.push(`drawbridge: ${printable(problem, 240)}`)
@@ -99,6 +105,18 @@ export const denialText = ({ subject, problems, enforce, violations, flagged, no
   }
   return `${blocks.join('\n')}${last}`
 }
+
+/**
+ * How many of the lines about exceptions a denial has room for, the first ones; whoever sends the denial puts the others into warnings.
+ * They get what is left beside label problems, verdicts and at least one violation.
+ */
+export const countExceptionNotes = ({ exceptions = [], problems, flagged }: DenialParts): number => {
+  const others = (problems.length > 0 ? 1 : 0) + (flagged.length > 0 ? 1 : 0)
+  return countFitting(exceptions, exceptions.length, EXCEPTION_NOTES[others] ?? 0)
+}
+
+/** Characters, by how many of label problems and verdicts a denial also holds. */
+const EXCEPTION_NOTES = [420, 200, 0]
 
 /** The denial of an object whose shape no check can read. One line. */
 export const malformedText = (subject: Subject, mismatch: string): string =>

@@ -4,17 +4,22 @@ import { checkPodShape } from '../kube/podShape.ts'
 import { findPodTemplate, type FoundTemplate } from '../kube/podTemplate.ts'
 import { isNodeRequest } from '../kube/review.ts'
 import { isObject } from '../kube/shape.ts'
+import { shorten } from '../kube/text.ts'
 import type { AdmissionRequest, PodTemplate } from '../kube/types.ts'
 import {
   asWarnings,
+  countExceptionNotes,
   denialText,
   flaggedLine,
   malformedText,
+  MAX_WARNING,
   nameSubject,
   profileWarnings,
   type Subject,
 } from './denial.ts'
+import { prepareExceptions, type ExceptionOutcome } from './applyExceptions.ts'
 import { evaluate } from './evaluate.ts'
+import type { FindException } from './exceptions.ts'
 import { formatProfile } from './namespace.ts'
 import { isSignificantUpdate } from './significance.ts'
 import type { FindFlagged, FlaggedImage, NamespacePolicy, ProfileAtVersion, Violation } from './types.ts'
@@ -25,6 +30,10 @@ export interface JudgeInput {
   readonly policy: NamespacePolicy
   /** The verdict index; absent: no image is flagged. */
   readonly findFlagged?: FindFlagged | undefined
+  /** The exceptions there are; absent: none. */
+  readonly exceptions?: FindException | undefined
+  /** Milliseconds since the epoch; without it every exception has expired. */
+  readonly now?: number | undefined
 }
 
 /** A flagged image and where the object names it. */
@@ -49,6 +58,8 @@ export interface Judgement {
   /** Of the enforced profile, found in a pod (they deny) or a template (they warn). */
   readonly violations: readonly Violation[]
   readonly flagged: readonly FlaggedUse[]
+  /** Names of the exceptions without which this pod would have been denied; empty for templates and denials. */
+  readonly exceptionsUsed: readonly string[]
   /** A mirror pod's denial hides the pod from the API but does not stop it (rule 3). */
   readonly cannotBePrevented: boolean
 }
@@ -74,8 +85,15 @@ export const judge = (input: JudgeInput): Judgement => {
   const previous = previousTemplate(request, isPod)
   const flagged = findFlaggedImages(input, podImages(template.spec), previous)
   const skipsChecks = isPod && previous !== undefined && !isSignificantUpdate(template.spec, previous.spec)
-  const check = (profile: ProfileAtVersion | undefined): readonly Violation[] =>
-    skipsChecks ? [] : findViolations(profile, isPod ? template : asCreated(template, policy))
+  const except = prepareExceptions({
+    template,
+    namespace: request.namespace,
+    find: input.exceptions ?? (() => undefined),
+    now: input.now ?? Number.POSITIVE_INFINITY,
+    isFlagged: (image) => denyingVerdict(input, image),
+  })
+  const check = (profile: ProfileAtVersion | undefined): ExceptionOutcome =>
+    skipsChecks ? NOTHING_FOUND : except(findViolations(profile, isPod ? template : asCreated(template, policy)))
   return answer(input, { subject, isPod, template, flagged, checked: !skipsChecks, check })
 }
 
@@ -89,6 +107,7 @@ const ALLOWED: Judgement = Object.freeze({
   auditAnnotations: Object.freeze({}),
   violations: Object.freeze([]),
   flagged: Object.freeze([]),
+  exceptionsUsed: Object.freeze([]),
   cannotBePrevented: false,
 })
 
@@ -144,12 +163,17 @@ const asCreated = (template: PodTemplate, { seccomp }: NamespacePolicy): PodTemp
   return { ...template, spec: { ...spec, securityContext: { ...spec.securityContext, seccompProfile: seccomp } } }
 }
 
-/**
- * The violations that count. The one place that both the webhook and the command line go through: exceptions (rule 9) take
- * violations out here, one by one, before anybody denies, warns or audits.
- */
+/** Every violation of a profile; the exceptions then take theirs out, before anybody denies, warns or audits. */
 const findViolations = (profile: ProfileAtVersion | undefined, template: PodTemplate): readonly Violation[] =>
   profile ? evaluate(profile.profile, profile.version, template.metadata, template.spec) : []
+
+const NOTHING_FOUND: ExceptionOutcome = Object.freeze({ remaining: [], used: [], notes: [] })
+
+/** The verdict that denies an image in this namespace: there, exceptions for the image are suspended. */
+const denyingVerdict = ({ request, policy, findFlagged }: JudgeInput, image: string): string | undefined => {
+  const flagged = policy.quarantine === 'enforce' ? findFlagged?.(image, request.namespace) : undefined
+  return flagged?.phase === 'denying' ? flagged.verdict : undefined
+}
 
 const findFlaggedImages = (
   { request, policy, findFlagged }: JudgeInput,
@@ -184,20 +208,23 @@ interface Findings {
   readonly flagged: readonly FlaggedUse[]
   /** False for an update that changes nothing which checks read. */
   readonly checked: boolean
-  readonly check: (profile: ProfileAtVersion | undefined) => readonly Violation[]
+  /** What remains of a profile's violations after the exceptions. */
+  readonly check: (profile: ProfileAtVersion | undefined) => ExceptionOutcome
 }
 
 const answer = (
   { request, policy }: JudgeInput,
   { subject, isPod, template, flagged, checked, check }: Findings,
 ): Judgement => {
-  const violations = check(policy.enforce)
+  const { remaining: violations, used, notes } = check(policy.enforce)
   const enforced = isPod ? violations : []
   const denying = flagged.filter(({ denies }) => denies)
   const allowed = enforced.length === 0 && denying.length === 0
   const cannotBePrevented = isPod && isMirrorPod(template, request)
 
-  const audited = check(policy.audit)
+  const warned = check(policy.warn).remaining
+  const audited = check(policy.audit).remaining
+  const exceptionsUsed = isPod && allowed ? used : []
   const auditAnnotations: Record<string, string> = {
     ...(isPod && checked && policy.enforce ? { 'enforce-policy': formatProfile(policy.enforce) } : {}),
     ...(audited.length > 0 && policy.audit
@@ -211,6 +238,7 @@ const answer = (
           }),
         }
       : {}),
+    ...(exceptionsUsed.length > 0 ? { 'exceptions-used': exceptionsUsed.join(',').slice(0, MAX_ANNOTATION) } : {}),
     ...(policy.problems.length > 0 ? { error: policy.problems.join('; ').slice(0, MAX_ANNOTATION) } : {}),
     ...(flagged.length > 0
       ? {
@@ -222,38 +250,44 @@ const answer = (
       : {}),
   }
 
-  const shared = { auditAnnotations, violations, flagged, cannotBePrevented }
+  const shared = { auditAnnotations, violations, flagged, exceptionsUsed, cannotBePrevented }
   const unpreventable = cannotBePrevented
     ? 'note: a mirror pod cannot be prevented; its node runs it anyway'
     : undefined
   if (!allowed) {
-    const message = denialText({
+    const parts = {
       subject,
       problems: policy.problems,
       enforce: policy.enforce,
       violations: enforced,
       flagged: denying,
+      exceptions: notes,
       note: unpreventable,
-    })
+    }
+    const message = denialText(parts)
     const warnings = [
       // The message has room for the first only.
       ...policy.problems.slice(1).flatMap((problem) => asWarnings(`drawbridge: ${problem}`)),
       // A template's violations are no reason for this denial, but whoever must edit it anyway wants to know them.
-      ...(isPod ? [] : templateWarnings(policy, subject, violations, check(policy.warn))),
+      ...(isPod ? [] : templateWarnings(policy, subject, violations, warned)),
+      ...exceptionWarnings(notes.slice(countExceptionNotes(parts))),
     ]
     return { ...shared, allowed, code: 403, message, warnings }
   }
   const warnings = [
     ...policy.problems.flatMap((problem) => asWarnings(`drawbridge: ${problem}`)),
     ...flagged.flatMap((use) => asWarnings(`drawbridge: ${flaggedHeadline(use, subject, policy)}`)),
-    ...(isPod
-      ? podWarnings(policy, subject, check(policy.warn))
-      : templateWarnings(policy, subject, violations, check(policy.warn))),
+    ...(isPod ? podWarnings(policy, subject, warned) : templateWarnings(policy, subject, violations, warned)),
+    // An exception is never required: what is wrong with one that nobody needs is only said.
+    ...exceptionWarnings(notes),
   ]
   return { ...shared, allowed, code: 200, message: '', warnings }
 }
 
 const MAX_ANNOTATION = 1024
+
+const exceptionWarnings = (notes: readonly string[]): readonly string[] =>
+  notes.map((note) => shorten(`drawbridge: ${note}`, MAX_WARNING))
 
 const flaggedHeadline = (use: FlaggedUse, subject: Subject, policy: NamespacePolicy): string => {
   const why =

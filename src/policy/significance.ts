@@ -30,8 +30,18 @@ export const isSignificantUpdate = (next: PodSpec, previous: PodSpec): boolean =
   )
 }
 
-/** What the checks read. A check that reads more adds its field here. */
-const POD_FIELDS = ['hostNetwork', 'hostPID', 'hostIPC', 'hostUsers', 'os', 'securityContext', 'volumes'] as const
+/** What the checks and the exceptions read. A check that reads more adds its field here. */
+const POD_FIELDS = [
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'hostUsers',
+  'os',
+  'securityContext',
+  'volumes',
+  // Exceptions are granted to service accounts.
+  'serviceAccountName',
+] as const
 const CONTAINER_FIELDS = [
   'image',
   'ports',

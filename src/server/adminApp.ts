@@ -32,6 +32,8 @@ export function adminApp(options: {
   readonly notReady: ReadinessReasons
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   readonly verdicts: VerdictApi
+  /** The exceptions with their uses; passed on as JSON. */
+  readonly exceptions: () => readonly unknown[]
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
@@ -87,6 +89,9 @@ export function adminApp(options: {
       else if (name === 'InvalidError') sendReply(response, errorReply(400, message))
       else throw error
     }
+  })
+  app.get('/api/v1/exceptions', (_request, response) => {
+    sendReply(response, jsonReply(200, { items: options.exceptions() }))
   })
   app.use(notFound)
   app.use(errorAnswers(options.onError))

@@ -225,6 +225,7 @@ describe('renderManifests', () => {
     assert.deepEqual(
       documents.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
       [
+        'CustomResourceDefinition/admissionexceptions.drawbridge.dev',
         'CustomResourceDefinition/imageverdicts.drawbridge.dev',
         'MutatingWebhookConfiguration/drawbridge',
         'ValidatingWebhookConfiguration/drawbridge',

@@ -176,6 +176,7 @@ describe('the admin app', () => {
     adminToken: TOKEN,
     notReady: () => reasons,
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'metric 1\n' }),
+    exceptions: () => [{ name: 'legacy' }],
     verdicts: {
       list: () => Promise.resolve([{ name: 'ref-1' }]),
       get: (name) => Promise.resolve(name === 'ref-1' ? { name } : undefined),
@@ -204,9 +205,14 @@ describe('the admin app', () => {
   })
 
   it('wants the admin token for everything else', async () => {
-    for (const path of ['/api/v1/verdicts', '/api/v1/verdicts/ref-1', '/api/v1/other'])
+    for (const path of ['/api/v1/verdicts', '/api/v1/verdicts/ref-1', '/api/v1/exceptions', '/api/v1/other'])
       assert.equal((await supertest(app).get(path)).status, 401, path)
     assert.equal((await supertest(app).post('/api/v1/verdicts/ref-1/release')).status, 401)
+  })
+
+  it('lists exceptions', async () => {
+    const { body } = await authorized(supertest(app).get('/api/v1/exceptions'))
+    assert.deepEqual(body, { items: [{ name: 'legacy' }] })
   })
 
   it('lists, shows and releases verdicts', async () => {

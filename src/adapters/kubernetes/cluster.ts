@@ -4,9 +4,11 @@ import { parseReference } from '../../kube/reference.ts'
 import type { Labels } from '../../kube/types.ts'
 import { GROUP, VERSION } from '../../kube/names.ts'
 import type { ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
+import type { ExceptionSource, ListedException } from '../../policy/exceptionUses.ts'
 import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { watchContainers } from './containerDirectory.ts'
+import { EXCEPTIONS_PATH, readListedException, watchExceptions } from './exceptions.ts'
 import { createKubernetesVerdictStore } from './imageVerdicts.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
@@ -29,6 +31,7 @@ export interface AdmissionView {
   live(name: string): Promise<Labels | undefined>
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   minor(): number | undefined
+  readonly exceptions: ExceptionSource
   stop(): Promise<void>
 }
 
@@ -39,22 +42,24 @@ async function readMinor(client: KubernetesClient): Promise<number | undefined> 
   return Number.isInteger(number) ? number : undefined
 }
 
-/** Follows namespaces and the cluster's version. Resolves when every namespace is known; rejects when the API server cannot be reached. */
+/** Follows namespaces, exceptions and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
 export async function watchForAdmission(
   kubeconfig: string | undefined,
   onProblem: (message: string) => void,
 ): Promise<AdmissionView> {
   const client = connect(kubeconfig)
   const namespaces = watchNamespaces({ client, onProblem })
+  const exceptions = watchExceptions({ client, now: () => Date.now(), onProblem })
   let minor: number | undefined
   const refresh = async (): Promise<void> => {
     minor = (await readMinor(client)) ?? minor
   }
   try {
     await namespaces.synced(START_MILLISECONDS)
+    await exceptions.synced(START_MILLISECONDS)
     await refresh()
   } catch (error) {
-    await namespaces.stop()
+    await Promise.all([namespaces.stop(), exceptions.stop()])
     client.close()
     throw error
   }
@@ -67,9 +72,10 @@ export async function watchForAdmission(
     cached: (name) => namespaces.get(name),
     live: (name) => namespaces.getLive(name),
     minor: () => minor,
+    exceptions,
     async stop() {
       clearInterval(timer)
-      await namespaces.stop()
+      await Promise.all([namespaces.stop(), exceptions.stop()])
       client.close()
     },
   }
@@ -164,6 +170,23 @@ export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
         if (error instanceof KubernetesError && error.status === 404) return undefined
         throw error
       }
+    },
+    async close() {
+      client.close()
+    },
+  }
+}
+
+/** Reads exceptions straight from the API server, with the rights of whoever's kubeconfig it is. */
+export function openClusterExceptions(kubeconfig: string): {
+  list(): Promise<readonly ListedException[]>
+  close(): Promise<void>
+} {
+  const client = connect(kubeconfig)
+  return {
+    async list() {
+      const { items = [] } = (await client.request('GET', EXCEPTIONS_PATH)) as { readonly items?: readonly unknown[] }
+      return items.flatMap((item) => readListedException(item) ?? [])
     },
     async close() {
       client.close()
