@@ -31,11 +31,21 @@ export const isSignificantUpdate = (next: PodSpec, previous: PodSpec): boolean =
 }
 
 /** What the checks read. A check that reads more adds its field here. */
-const POD_FIELDS = ['hostNetwork', 'hostPID', 'hostIPC', 'hostUsers', 'os', 'securityContext', 'volumes'] as const
+const POD_FIELDS = [
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'hostUsers',
+  'os',
+  'securityContext',
+  'volumes',
+  'automountServiceAccountToken',
+] as const
 const CONTAINER_FIELDS = [
   'image',
   'ports',
   'securityContext',
+  'volumeMounts',
   'livenessProbe',
   'readinessProbe',
   'startupProbe',
