@@ -2,6 +2,11 @@ import { MIRROR_POD_ANNOTATION } from '../kube/names.ts'
 import { checkPodShape } from '../kube/podShape.ts'
 import { findPodTemplate } from '../kube/podTemplate.ts'
 import type { PodTemplate } from '../kube/types.ts'
+import { injectAllowPrivilegeEscalation } from './allowPrivilegeEscalation.ts'
+import { injectDropAllCapabilities } from './dropAllCapabilities.ts'
+import { patchOf } from './patch.ts'
+import { injectReadOnlyRootFilesystem } from './readOnlyRootFilesystem.ts'
+import { injectRunAsNonRoot } from './runAsNonRoot.ts'
 import { injectSeccomp } from './seccomp.ts'
 import type { MutationSettings, PatchOperation } from './types.ts'
 
@@ -17,7 +22,14 @@ export const mutatePod = (pod: unknown, settings: MutationSettings): readonly Pa
   if (!found || checkPodShape(found.metadata, found.spec, found.path) !== undefined) return []
   const { metadata, spec } = found as PodTemplate
   if (settings.requesterIsNode && Object.hasOwn(metadata.annotations ?? {}, MIRROR_POD_ANNOTATION)) return []
-  // The API server refuses seccomp on a pod that says it is for Windows.
+  // The API server refuses all of these on a pod that says it is for Windows.
   if (spec.os?.name === 'windows') return []
-  return injectSeccomp(spec, settings.seccomp)
+  const { seccomp, hardening } = settings
+  return patchOf(pod, [
+    ...injectSeccomp(spec, seccomp),
+    ...(hardening?.allowPrivilegeEscalation === false ? injectAllowPrivilegeEscalation(spec) : []),
+    ...(hardening?.dropAllCapabilities === true ? injectDropAllCapabilities(spec) : []),
+    ...(hardening?.runAsNonRoot === true ? injectRunAsNonRoot(spec) : []),
+    ...(hardening?.readOnlyRootFilesystem === true ? injectReadOnlyRootFilesystem(spec) : []),
+  ])
 }

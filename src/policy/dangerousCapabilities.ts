@@ -54,7 +54,8 @@ export const DEFAULT_CAPABILITIES: ReadonlySet<string> = new Set([
 ])
 
 /** Whether Linux knows a capability by this name (written without `CAP_`, as in pods), or it is `ALL`. */
-export const isCapability = (name: string): boolean => DANGEROUS_CAPABILITIES.has(name) || DEFAULT_CAPABILITIES.has(name)
+export const isCapability = (name: string): boolean =>
+  DANGEROUS_CAPABILITIES.has(name) || DEFAULT_CAPABILITIES.has(name)
 
 /**
  * What to do about added capabilities, naming the worst of them and why it is dangerous:

@@ -14,7 +14,7 @@ import {
   profileWarnings,
   type Subject,
 } from './denial.ts'
-import { evaluate } from './evaluate.ts'
+import { evaluateProfile } from './evaluate.ts'
 import { formatProfile } from './namespace.ts'
 import { isSignificantUpdate } from './significance.ts'
 import type { FindFlagged, FlaggedImage, NamespacePolicy, ProfileAtVersion, Violation } from './types.ts'
@@ -138,7 +138,7 @@ const previousTemplate = (request: AdmissionRequest, isPod: boolean): PodTemplat
  * violations out here, one by one, before anybody denies, warns or audits.
  */
 const findViolations = (profile: ProfileAtVersion | undefined, template: PodTemplate): readonly Violation[] =>
-  profile ? evaluate(profile.profile, profile.version, template.metadata, template.spec) : []
+  profile ? evaluateProfile(profile, template.metadata, template.spec) : []
 
 const findFlaggedImages = (
   { request, policy, findFlagged }: JudgeInput,

@@ -21,7 +21,9 @@ const RULE = {
 
 const capabilitiesBaseline_1_0: CheckFunction = (_metadata, spec) =>
   inContainers(RULE, spec, (container, path) => {
-    const beyond = (container.securityContext?.capabilities?.add ?? []).filter((name) => !DEFAULT_CAPABILITIES.has(name))
+    const beyond = (container.securityContext?.capabilities?.add ?? []).filter(
+      (name) => !DEFAULT_CAPABILITIES.has(name),
+    )
     return beyond.length > 0
       ? { path: `${path}.securityContext.capabilities.add`, found: joinValues(beyond), fix: removalAdvice(beyond) }
       : undefined
