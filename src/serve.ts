@@ -8,16 +8,20 @@ import { expiresAt } from '../certs/authority.ts'
 import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
 import type { ServingCertificates } from '../certs/files.ts'
 import { createMutate } from '../webhooks/mutate.ts'
+import { createValidateProfiles } from '../webhooks/profiles.ts'
 import { createValidate } from '../webhooks/validate.ts'
 import type { NamespaceSource } from '../webhooks/context.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { readNamespaceLabels } from './cli/namespaces.ts'
+import { readProfiles } from './cli/profiles.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
+import { loadProfile } from './policy/compileProfile.ts'
+import type { CompiledProfile } from './policy/compileProfile.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import type { NamespacePolicy } from './policy/types.ts'
 import { parseReference } from './kube/reference.ts'
@@ -95,21 +99,32 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
   return [{ name: 'generated', token: alertToken }, ...configured]
 }
 
-/** Where the labels of namespaces come from, and which version `latest` is. */
+/** Where the labels of namespaces and the profiles come from, and which version `latest` is. */
 interface View extends NamespaceSource {
   minor(): number | undefined
+  /** Every namespace known now. */
+  all(): ReadonlyMap<string, Labels>
+  readonly profiles: {
+    get(name: string): CompiledProfile | undefined
+    /** Another number after every change. */
+    generation(): number
+    read?(name: string): Promise<void>
+  }
   stop(): Promise<void>
 }
 
-/** Namespaces of a standalone server: from files, and the configured labels for every other name. */
+/** Namespaces and profiles of a standalone server: from files, and the configured labels for every other name. */
 async function standaloneView(config: Config): Promise<View> {
-  const { namespaces, namespaceLabels } = config.standalone
+  const { namespaces, namespaceLabels, profiles: profilesPath } = config.standalone
+  const profiles = profilesPath === undefined ? new Map<string, CompiledProfile>() : await readProfiles(profilesPath)
   const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
   const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
   return {
     cached: labels,
     live: (name) => Promise.resolve(labels(name)),
     minor: () => undefined,
+    all: () => described,
+    profiles: { get: (name) => profiles.get(name), generation: () => 0 },
     stop: () => Promise.resolve(),
   }
 }
@@ -117,21 +132,27 @@ async function standaloneView(config: Config): Promise<View> {
 async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
-  return watchForAdmission(kubeconfig, (problem) => observer.clusterProblem(problem))
+  return watchForAdmission(kubeconfig, loadProfile, (problem) => observer.clusterProblem(problem))
 }
 
-/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use and the cluster keeps its version. */
+/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use and neither the cluster's version nor a profile changes. */
 function cachedPolicies(view: View, podSecurityLabels: boolean): (labels: Labels) => NamespacePolicy {
   let known = new WeakMap<Labels, NamespacePolicy>()
   let latest = view.minor()
+  let generation = view.profiles.generation()
   return (labels) => {
-    if (view.minor() !== latest) {
+    if (view.minor() !== latest || view.profiles.generation() !== generation) {
       latest = view.minor()
+      generation = view.profiles.generation()
       known = new WeakMap()
     }
     let policy = known.get(labels)
     if (policy === undefined) {
-      policy = resolveNamespace(labels, { podSecurityLabels, ...(latest !== undefined && { latest }) })
+      policy = resolveNamespace(labels, {
+        podSecurityLabels,
+        profiles: view.profiles.get,
+        ...(latest !== undefined && { latest }),
+      })
       known.set(labels, policy)
     }
     return policy
@@ -207,6 +228,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const context = {
     namespaces: view,
     resolvePolicy: cachedPolicies(view, config.podSecurityLabels),
+    readProfile: view.profiles.read,
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
     observer,
     now: () => performance.now(),
@@ -223,6 +245,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         handler: webhookApp({
           mutate: createMutate(context),
           validate: createValidate(context),
+          validateProfiles: createValidateProfiles({ ...context, allNamespaces: view.all }),
           onError: (status, error) => observer.httpError('webhook', status, error),
         }),
         onConnectionError: (error) => observer.connectionError('webhook', error),

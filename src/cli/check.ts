@@ -6,12 +6,14 @@ import { LABEL } from '../kube/names.ts'
 import type { Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
+import type { FindProfile } from '../policy/compileProfile.ts'
 import { resolveNamespace } from '../policy/namespace.ts'
 import { EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
 import { readObjects } from './objects.ts'
 import type { FoundObject } from './objects.ts'
+import { profilesAmong } from './profiles.ts'
 
 export interface CheckOptions {
   readonly files: readonly string[]
@@ -20,6 +22,8 @@ export interface CheckOptions {
   /** `key=value`, for namespaces that the input does not describe. */
   readonly namespaceLabels: readonly string[]
   readonly profile?: string | undefined
+  /** Files and folders of AdmissionProfile objects, beside those in the input. */
+  readonly profiles?: readonly string[] | undefined
   readonly output: 'text' | 'json'
 }
 
@@ -53,7 +57,12 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
  * Judges one object as the pod (or the pods of the workload) that it would become.
  * A workload itself is only warned about in a cluster; its pods are what is denied, so that is what is said here.
  */
-function checkObject({ file, object }: FoundObject, namespace: string, labels: Labels): CheckedObject {
+function checkObject(
+  { file, object }: FoundObject,
+  namespace: string,
+  labels: Labels,
+  profiles: FindProfile,
+): CheckedObject {
   const slash = object.apiVersion.lastIndexOf('/')
   const kind = {
     group: slash < 0 ? '' : object.apiVersion.slice(0, slash),
@@ -66,7 +75,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
   const found = findPodTemplate(kind, object)
   if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
 
-  const policy = resolveNamespace(labels)
+  const policy = resolveNamespace(labels, { profiles })
   const problem = checkPodShape(found.metadata, found.spec, found.path)
   if (problem !== undefined) {
     return {
@@ -79,7 +88,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
     }
   }
   const pod = { metadata: found.metadata, spec: found.spec } as Pod
-  const patch = mutatePod(pod, { seccomp: policy.seccomp, requesterIsNode: false })
+  const patch = mutatePod(pod, { seccomp: policy.seccomp, hardening: policy.hardening, requesterIsNode: false })
   const mutated = jsonPatch.applyPatch(structuredClone(pod), structuredClone(patch) as never).newDocument
   const judgement = judge({
     policy,
@@ -129,6 +138,7 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const objects = await readObjects(options.files, io)
   if (objects.length === 0) throw new UnusableError(`${options.files.join(', ')}: no Kubernetes objects found`)
   const described = namespaceLabels(objects)
+  const profiles = profilesAmong([...objects, ...(await readObjects(options.profiles ?? [], io))])
   const given = labelsFrom(options.namespaceLabels)
   const fallback: Labels =
     options.profile !== undefined || given[LABEL.enforce] === undefined
@@ -137,7 +147,7 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const results = objects.map((one) => {
     const metadata = one.object['metadata'] as { namespace?: unknown } | null | undefined
     const namespace = text(metadata?.namespace) || options.namespace
-    return checkObject(one, namespace, described.get(namespace) ?? fallback)
+    return checkObject(one, namespace, described.get(namespace) ?? fallback, (profile) => profiles.get(profile))
   })
   io.out(options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results))
   return results.some((one) => one.result === 'denied') ? EXIT.no : EXIT.ok

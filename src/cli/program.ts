@@ -105,10 +105,15 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       collect,
     )
     .option('--profile <name>', 'short for --namespace-label drawbridge.dev/enforce=NAME (default: standard)')
+    .option(
+      '--profiles <path>',
+      'file or folder of AdmissionProfile objects, beside those in the input; can be repeated',
+      collect,
+    )
     .addOption(outputOption(['text', 'json']))
     .addHelpText(
       'after',
-      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  helm template my-chart | drawbridge check -f - -o json\n',
+      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  drawbridge check -f pod.yaml --profiles profiles/ --profile web-tier\n  helm template my-chart | drawbridge check -f - -o json\n',
     )
     .action(
       async (options: {
@@ -116,10 +121,11 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         namespace: string
         namespaceLabel?: readonly string[]
         profile?: string
+        profiles?: readonly string[]
         output: 'text' | 'json'
       }) => {
-        const { file, namespace, namespaceLabel, profile, output } = options
-        done(await check({ files: file, namespace, namespaceLabels: namespaceLabel ?? [], profile, output }, io))
+        const { file, namespaceLabel, ...rest } = options
+        done(await check({ ...rest, files: file, namespaceLabels: namespaceLabel ?? [] }, io))
       },
     )
 

@@ -68,6 +68,8 @@ const schema = z.strictObject({
       namespaceLabels: z.record(z.string(), z.string()).default({ 'drawbridge.dev/enforce': 'standard' }),
       /** A file or folder of Namespace objects in YAML. */
       namespaces: z.string().min(1).optional(),
+      /** A file or folder of AdmissionProfile objects in YAML. */
+      profiles: z.string().min(1).optional(),
     })
     .prefault({}),
   quarantine: z

@@ -9,6 +9,8 @@ import type { KubernetesClient } from './client.ts'
 import { watchContainers } from './containerDirectory.ts'
 import { createKubernetesVerdictStore } from './imageVerdicts.ts'
 import { watchNamespaces } from './namespaces.ts'
+import { watchProfiles } from './profiles.ts'
+import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
 
 const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
@@ -23,12 +25,15 @@ export function connect(kubeconfig: string | undefined): KubernetesClient {
   return createClient(loadKubeConfig(kubeconfig === undefined ? 'in-cluster' : { file: kubeconfig }))
 }
 
-/** What the admission thread sees of a cluster. */
-export interface AdmissionView {
+/** What the admission thread sees of a cluster. `T` is a profile as the policy uses it. */
+export interface AdmissionView<T> {
   cached(name: string): Labels | undefined
   live(name: string): Promise<Labels | undefined>
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   minor(): number | undefined
+  /** Every namespace known now. */
+  all(): ReadonlyMap<string, Labels>
+  readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
   stop(): Promise<void>
 }
 
@@ -39,23 +44,28 @@ async function readMinor(client: KubernetesClient): Promise<number | undefined> 
   return Number.isInteger(number) ? number : undefined
 }
 
-/** Follows namespaces and the cluster's version. Resolves when every namespace is known; rejects when the API server cannot be reached. */
-export async function watchForAdmission(
+/** Follows namespaces, profiles and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
+export async function watchForAdmission<T extends object>(
   kubeconfig: string | undefined,
+  loadProfile: ProfilesOptions<T>['load'],
   onProblem: (message: string) => void,
-): Promise<AdmissionView> {
+): Promise<AdmissionView<T>> {
   const client = connect(kubeconfig)
   const namespaces = watchNamespaces({ client, onProblem })
+  const profiles = watchProfiles({ client, load: loadProfile, now: () => performance.now(), onProblem })
+  const stop = async (): Promise<void> => {
+    await Promise.all([namespaces.stop(), profiles.stop()])
+    client.close()
+  }
   let minor: number | undefined
   const refresh = async (): Promise<void> => {
     minor = (await readMinor(client)) ?? minor
   }
   try {
-    await namespaces.synced(START_MILLISECONDS)
+    await Promise.all([namespaces.synced(START_MILLISECONDS), profiles.synced(START_MILLISECONDS)])
     await refresh()
   } catch (error) {
-    await namespaces.stop()
-    client.close()
+    await stop()
     throw error
   }
   const timer = setInterval(
@@ -67,10 +77,11 @@ export async function watchForAdmission(
     cached: (name) => namespaces.get(name),
     live: (name) => namespaces.getLive(name),
     minor: () => minor,
+    all: namespaces.all,
+    profiles,
     async stop() {
       clearInterval(timer)
-      await namespaces.stop()
-      client.close()
+      await stop()
     },
   }
 }
