@@ -21,7 +21,7 @@ import { createAdmissionObserver } from './observe/admission.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
 import { loadProfile } from './policy/compileProfile.ts'
-import type { CompiledProfile } from './policy/compileProfile.ts'
+import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import type { NamespacePolicy } from './policy/types.ts'
 import { parseReference } from './kube/reference.ts'
@@ -103,12 +103,12 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
 interface View extends NamespaceSource {
   minor(): number | undefined
   /** Every namespace known now. */
-  all(): ReadonlyMap<string, Labels>
+  readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: {
-    get(name: string): CompiledProfile | undefined
+    readonly get: FindProfile
     /** Another number after every change. */
-    generation(): number
-    read?(name: string): Promise<void>
+    readonly generation: () => number
+    readonly read?: (name: string) => Promise<void>
   }
   stop(): Promise<void>
 }

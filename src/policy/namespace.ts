@@ -74,7 +74,7 @@ export const resolveNamespace = (labels: Labels | undefined, options: ResolveOpt
     seccomp: seccomp.value,
     ...(custom?.hardening ? { hardening: custom.hardening } : {}),
     quarantine: quarantine.value,
-    ...(unknown.length > 0 ? { unknownProfiles: unknown } : {}),
+    ...(options.profiles && unknown.length > 0 ? { unknownProfiles: unknown } : {}),
     problems,
   }
 }

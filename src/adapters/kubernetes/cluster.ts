@@ -32,7 +32,7 @@ export interface AdmissionView<T> {
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   minor(): number | undefined
   /** Every namespace known now. */
-  all(): ReadonlyMap<string, Labels>
+  readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
   stop(): Promise<void>
 }
