@@ -22,8 +22,7 @@ import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
 import { loadProfile } from './policy/compileProfile.ts'
 import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
-import { resolveNamespace } from './policy/namespace.ts'
-import type { NamespacePolicy } from './policy/types.ts'
+import { cachePolicies } from './policy/policyCache.ts'
 import { parseReference } from './kube/reference.ts'
 import type { Labels } from './kube/types.ts'
 import { adminApp } from './server/adminApp.ts'
@@ -101,7 +100,7 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
 
 /** Where the labels of namespaces and the profiles come from, and which version `latest` is. */
 interface View extends NamespaceSource {
-  minor(): number | undefined
+  readonly minor: () => number | undefined
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: {
@@ -133,30 +132,6 @@ async function clusterView(kubeconfig: string | undefined, observer: AdmissionOb
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
   return watchForAdmission(kubeconfig, loadProfile, (problem) => observer.clusterProblem(problem))
-}
-
-/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use and neither the cluster's version nor a profile changes. */
-function cachedPolicies(view: View, podSecurityLabels: boolean): (labels: Labels) => NamespacePolicy {
-  let known = new WeakMap<Labels, NamespacePolicy>()
-  let latest = view.minor()
-  let generation = view.profiles.generation()
-  return (labels) => {
-    if (view.minor() !== latest || view.profiles.generation() !== generation) {
-      latest = view.minor()
-      generation = view.profiles.generation()
-      known = new WeakMap()
-    }
-    let policy = known.get(labels)
-    if (policy === undefined) {
-      policy = resolveNamespace(labels, {
-        podSecurityLabels,
-        profiles: view.profiles.get,
-        ...(latest !== undefined && { latest }),
-      })
-      known.set(labels, policy)
-    }
-    return policy
-  }
 }
 
 /** Beside, then renamed: a reader never sees half of it. */
@@ -227,7 +202,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
 
   const context = {
     namespaces: view,
-    resolvePolicy: cachedPolicies(view, config.podSecurityLabels),
+    resolvePolicy: cachePolicies({ ...view, podSecurityLabels: config.podSecurityLabels }),
     readProfile: view.profiles.read,
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
     observer,

@@ -82,7 +82,8 @@ const hostPathProblems = ({ extends: { level }, allowedHostPathPrefixes }: Admis
       ? ['spec.allowedHostPathPrefixes: restricted forbids every hostPath; extend standard or baseline']
       : []),
     ...prefixes.flatMap(({ path, readOnly }, index) => {
-      const outer = readOnly ? prefixes.find((other) => !other.readOnly && isInside(path, other.path)) : undefined
+      const outer =
+        readOnly === true ? prefixes.find((other) => other.readOnly !== true && isInside(path, other.path)) : undefined
       return outer === undefined
         ? []
         : [

@@ -13,9 +13,13 @@ export const pathComponents = (path: string): readonly string[] | undefined => {
   return components.includes('..') ? undefined : components
 }
 
-/** Whether `path` is `prefix` or below it. False where either cannot be resolved by its text alone. Linear in both. */
+/** Whether a path is another or below it, both as `pathComponents` gives them. */
+export const isWithin = (inner: readonly string[], outer: readonly string[]): boolean =>
+  outer.every((component, index) => inner[index] === component)
+
+/** The same of texts; false where either cannot be resolved by its text alone. */
 export const isInside = (path: string, prefix: string): boolean => {
   const inner = pathComponents(path)
   const outer = pathComponents(prefix)
-  return inner !== undefined && outer !== undefined && outer.every((component, index) => inner[index] === component)
+  return inner !== undefined && outer !== undefined && isWithin(inner, outer)
 }

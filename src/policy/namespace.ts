@@ -162,7 +162,8 @@ const both = (custom: ProfileAtVersion, builtin: ProfileAtVersion): ProfileAtVer
     }
   })
   const rest = others.filter(({ id }) => shared.has(id))
-  return { ...custom, checks: [...own, ...rest].sort((a, b) => (a.id < b.id ? -1 : 1)) }
+  const profile = `${custom.profile}+${builtin.profile}`
+  return { ...custom, profile, checks: [...own, ...rest].sort((a, b) => (a.id < b.id ? -1 : 1)) }
 }
 
 const withoutRepeats = (violations: readonly Violation[]): readonly Violation[] => [

@@ -20,8 +20,8 @@ export interface NumberRange {
 
 export interface HostPathPrefix {
   readonly path: string
-  /** Every mount of such a volume must be read-only. */
-  readonly readOnly: boolean
+  /** Every mount of such a volume must be read-only. Absent: it may be written. */
+  readonly readOnly?: boolean | undefined
 }
 
 /** What is injected where a pod says nothing. */

@@ -17,12 +17,8 @@ const ALL: Hardening = {
   readOnlyRootFilesystem: true,
 }
 const SECCOMP = { type: 'RuntimeDefault' } as const
-const mutate = (
-  pod: unknown,
-  hardening: Hardening,
-  seccomp: typeof SECCOMP | undefined = undefined,
-  requesterIsNode = false,
-) => mutatePod(pod, { seccomp, hardening, requesterIsNode })
+const mutate = (pod: unknown, hardening: Hardening, seccomp?: typeof SECCOMP, requesterIsNode = false) =>
+  mutatePod(pod, { seccomp, hardening, requesterIsNode })
 const pod = (spec: object, metadata: object = {}): unknown => ({
   metadata,
   spec: { containers: [{ name: 'web' }], ...spec },

@@ -117,7 +117,7 @@ describe('labels that name an AdmissionProfile', () => {
   it('hold beside an upstream label, each with its own checks and each finding once', () => {
     const labels = { enforce: 'web-tier', 'pod-security.kubernetes.io/enforce': 'restricted' }
     const policy = resolve(labels, { podSecurityLabels: true })
-    assert.equal(named(policy.enforce), 'web-tier:latest')
+    assert.equal(named(policy.enforce), 'web-tier+restricted:latest')
     const checks = checksOf(policy.enforce, WITH_PORT)
     for (const check of ['imageDigest', 'hostPorts', 'runAsNonRoot', 'seccompProfile_restricted']) {
       assert.ok(checks.includes(check), check)

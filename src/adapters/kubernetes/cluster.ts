@@ -30,7 +30,7 @@ export interface AdmissionView<T> {
   cached(name: string): Labels | undefined
   live(name: string): Promise<Labels | undefined>
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
-  minor(): number | undefined
+  readonly minor: () => number | undefined
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>

@@ -1,6 +1,5 @@
 import { inContainers, inPod } from '../checkHelpers.ts'
-import { isInside } from '../hostPath.ts'
-import type { HostPathPrefix } from '../profile.ts'
+import { isWithin, pathComponents } from '../hostPath.ts'
 import type { ProfileCheck } from '../profileCheck.ts'
 import { describeList } from '../ranges.ts'
 
@@ -18,9 +17,15 @@ import { describeList } from '../ranges.ts'
 
 const ID = 'allowedHostPaths'
 
+interface Prefix {
+  readonly components: readonly string[]
+  readonly readOnly: boolean
+}
+
 /** Whether a path may be mounted, and how. An entry that may be written wins: it would allow the same through another volume. */
-const accessTo = (path: string, prefixes: readonly HostPathPrefix[]): 'none' | 'read' | 'write' => {
-  const covering = prefixes.filter((prefix) => isInside(path, prefix.path))
+const accessTo = (path: string, prefixes: readonly Prefix[]): 'none' | 'read' | 'write' => {
+  const inner = pathComponents(path)
+  const covering = inner === undefined ? [] : prefixes.filter(({ components }) => isWithin(inner, components))
   if (covering.length === 0) return 'none'
   return covering.some(({ readOnly }) => !readOnly) ? 'write' : 'read'
 }
@@ -28,12 +33,16 @@ const accessTo = (path: string, prefixes: readonly HostPathPrefix[]): 'none' | '
 export const allowedHostPaths: ProfileCheck = {
   id: ID,
   replaces: ['hostPathVolumes'],
-  create: ({ allowedHostPathPrefixes: prefixes }) => {
-    if (prefixes === undefined) return undefined
+  create: ({ allowedHostPathPrefixes: allowed }) => {
+    if (allowed === undefined) return undefined
+    const prefixes = allowed.flatMap(({ path, readOnly }) => {
+      const components = pathComponents(path)
+      return components === undefined ? [] : [{ components, readOnly: readOnly === true }]
+    })
     const paths = {
       check: ID,
       reason: 'hostPath volumes',
-      required: `in ${describeList(prefixes.map(({ path }) => path))}`,
+      required: `in ${describeList(allowed.map(({ path }) => path))}`,
       fix: 'use such a path or another volume type',
     }
     const mounts = { check: ID, reason: 'hostPath volumes', required: 'true', fix: 'mount it with readOnly: true' }
