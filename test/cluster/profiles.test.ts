@@ -28,6 +28,13 @@ const pod = (name: string, namespace: string, container: object = {}, spec: obje
     spec: { ...spec, containers: [{ name: 'web', image: 'registry.example/web/front:1', ...container }] },
   })
 
+const level = (name: string) => ({ extends: { level: name } })
+
+const refused = ({ code, stderr }: Outcome, pattern: RegExp): void => {
+  assert.equal(code, 1, 'it was accepted')
+  assert.match(stderr, pattern)
+}
+
 describe('AdmissionProfile on a real API server', () => {
   let cluster: Cluster
   let server: RunningServer | undefined
@@ -35,10 +42,6 @@ describe('AdmissionProfile on a real API server', () => {
 
   const create = (text: string, ...flags: readonly string[]): Promise<Outcome> =>
     cluster.kubectl(['create', ...flags, '-f', '-'], text)
-  const refused = ({ code, stderr }: Outcome, pattern: RegExp): void => {
-    assert.equal(code, 1, 'it was accepted')
-    assert.match(stderr, pattern)
-  }
   const openNamespace = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<void> => {
     await cluster.createNamespace(name, labels)
     // Pods need it where controllers run; a control plane without them does not ask.
@@ -96,7 +99,6 @@ describe('AdmissionProfile on a real API server', () => {
       await cluster.must(['create', '--dry-run=server', '-f', '-'], profile('volumes', volumes))
     })
 
-    const level = (name: string) => ({ extends: { level: name } })
     const cases: readonly (readonly [string, string, object, RegExp])[] = [
       ['no level', 'a', {}, /spec\.extends: Required value/],
       ['a level that is none', 'a', level('strict'), /Unsupported value: "strict"/],

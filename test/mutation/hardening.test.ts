@@ -34,6 +34,11 @@ const apply = (document: unknown, patch: readonly PatchOperation[]): unknown =>
 const add = (path: string, value: unknown): PatchOperation => ({ op: 'add', path, value })
 const WEB = '/spec/containers/0/securityContext'
 
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof(fc.constantFrom(undefined, null), arbitrary)
+
+const named = (list: readonly unknown[]) =>
+  list.map((securityContext, index) => ({ name: `c${index}`, securityContext }))
+
 describe('hardening', () => {
   const escalation: Hardening = { allowPrivilegeEscalation: false }
   const drop: Hardening = { dropAllCapabilities: true }
@@ -138,7 +143,6 @@ describe('hardening', () => {
     ])
   })
 
-  const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof(fc.constantFrom(undefined, null), arbitrary)
   const names = fc.array(fc.constantFrom('ALL', 'CHOWN', 'NET_RAW', 'CAP_SYS_ADMIN'), { maxLength: 2 })
   const context = maybe(
     fc.record(
@@ -154,8 +158,6 @@ describe('hardening', () => {
     ),
   )
   const contexts = (minLength: number) => fc.array(context, { minLength, maxLength: 3 })
-  const named = (list: readonly unknown[]) =>
-    list.map((securityContext, index) => ({ name: `c${index}`, securityContext }))
   const anyPod = fc
     .record({ podContext: context, init: maybe(contexts(0)), containers: contexts(1) })
     .map(({ podContext, init, containers }) => ({

@@ -9,24 +9,24 @@ const web = loadProfile({
   spec: { extends: { level: 'baseline' } },
 }).profile
 
+const start = () => {
+  const state = { minor: 35, generation: 0, exists: true, asked: 0 }
+  const resolve = cachePolicies({
+    podSecurityLabels: false,
+    minor: () => state.minor,
+    profiles: {
+      get: () => {
+        state.asked += 1
+        return state.exists ? web : undefined
+      },
+      generation: () => state.generation,
+    },
+  })
+  return { state, resolve }
+}
+
 describe('cachePolicies', () => {
   const labels = { 'drawbridge.dev/enforce': 'web-tier' }
-  const start = () => {
-    const state = { minor: 35, generation: 0, exists: true, asked: 0 }
-    const resolve = cachePolicies({
-      podSecurityLabels: false,
-      minor: () => state.minor,
-      profiles: {
-        get: () => {
-          state.asked += 1
-          return state.exists ? web : undefined
-        },
-        generation: () => state.generation,
-      },
-    })
-    return { state, resolve }
-  }
-
   it('resolves one set of labels once', () => {
     const { state, resolve } = start()
     const first = resolve(labels)

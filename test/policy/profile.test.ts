@@ -198,12 +198,13 @@ describe('readAdmissionProfile', () => {
   })
 })
 
+const problemsOf = (document: unknown): readonly string[] => {
+  const { profile } = readAdmissionProfile(document)
+  assert.ok(profile)
+  return contradictions(profile)
+}
+
 describe('contradictions', () => {
-  const problemsOf = (document: unknown): readonly string[] => {
-    const { profile } = readAdmissionProfile(document)
-    assert.ok(profile)
-    return contradictions(profile)
-  }
   const extending = (level: string, settings: object, name?: string) =>
     object({ extends: { level }, ...settings }, name)
 

@@ -133,6 +133,33 @@ describe('POST /validate-profiles', () => {
   })
 })
 
+const context = (read: (known: Map<string, CompiledProfile>) => void) => {
+  const known = new Map<string, CompiledProfile>()
+  const reads: string[] = []
+  const labels = { 'drawbridge.dev/enforce': 'web-tier' }
+  const made: AdmissionContext = {
+    namespaces: { cached: () => labels, live: () => Promise.reject(new Error('not asked for')) },
+    resolvePolicy: (found) => resolveNamespace(found, { profiles: (name) => known.get(name) }),
+    readProfile: (name) => {
+      reads.push(name)
+      read(known)
+      return Promise.resolve()
+    },
+    findFlagged: () => undefined,
+    observer: observing().observer,
+    now: () => 0,
+  }
+  return { made, reads }
+}
+
+const learn = (known: Map<string, CompiledProfile>): void => {
+  const { profile: loaded } = loadProfile(
+    profile({ extends: { level: 'privileged' }, hardening: { runAsNonRoot: true } }),
+  )
+  assert.ok(loaded)
+  known.set('web-tier', loaded)
+}
+
 describe('a profile that memory does not know', () => {
   const POD = {
     kind: { group: '', version: 'v1', kind: 'Pod' },
@@ -140,32 +167,6 @@ describe('a profile that memory does not know', () => {
     namespace: 'shop',
     object: { metadata: { name: 'web' }, spec: { containers: [{ name: 'web', image: 'nginx' }] } },
   }
-  const context = (read: (known: Map<string, CompiledProfile>) => void) => {
-    const known = new Map<string, CompiledProfile>()
-    const reads: string[] = []
-    const labels = { 'drawbridge.dev/enforce': 'web-tier' }
-    const made: AdmissionContext = {
-      namespaces: { cached: () => labels, live: () => Promise.reject(new Error('not asked for')) },
-      resolvePolicy: (found) => resolveNamespace(found, { profiles: (name) => known.get(name) }),
-      readProfile: (name) => {
-        reads.push(name)
-        read(known)
-        return Promise.resolve()
-      },
-      findFlagged: () => undefined,
-      observer: observing().observer,
-      now: () => 0,
-    }
-    return { made, reads }
-  }
-  const learn = (known: Map<string, CompiledProfile>): void => {
-    const { profile: loaded } = loadProfile(
-      profile({ extends: { level: 'privileged' }, hardening: { runAsNonRoot: true } }),
-    )
-    assert.ok(loaded)
-    known.set('web-tier', loaded)
-  }
-
   it('is read once, and holds then', async () => {
     const { made, reads } = context(learn)
     const answer = await createValidate(made)(review(POD), 5000)

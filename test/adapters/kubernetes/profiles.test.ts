@@ -12,9 +12,8 @@ const object = (name: string, version: string, spec: string) => ({
 /** An API server that lists these, gives single ones on request, and watches until told otherwise. */
 function fakeApiServer(listed: readonly object[], live: Readonly<Record<string, object>> = {}) {
   const asked: string[] = []
-  let emit: (event: WatchEvent) => void = () => assert.fail('nobody watches yet')
-  let reached: () => void = () => undefined
-  const watching = new Promise<void>((resolve) => (reached = resolve))
+  const watcher: { emit?: (event: WatchEvent) => void; reached?: () => void } = {}
+  const watching = new Promise<void>((resolve) => (watcher.reached = resolve))
   const client: Pick<KubernetesClient, 'request' | 'watch'> = {
     request: (_method, path) => {
       asked.push(path)
@@ -25,30 +24,30 @@ function fakeApiServer(listed: readonly object[], live: Readonly<Record<string, 
         : Promise.resolve(found)
     },
     watch: (_path, _query, onEvent, signal) => {
-      emit = onEvent
-      reached()
+      watcher.emit = onEvent
+      watcher.reached?.()
       return new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
     },
   }
-  return { client, asked, watching, emit: (event: WatchEvent) => emit(event) }
+  return { client, asked, watching, emit: (event: WatchEvent) => watcher.emit?.(event) }
+}
+
+const start = (server: ReturnType<typeof fakeApiServer>) => {
+  const time = { now: 0 }
+  const problems: string[] = []
+  const profiles = watchProfiles<{ readonly spec: string }>({
+    client: server.client,
+    load: (found) => {
+      const { spec } = found as { readonly spec: string }
+      return spec === 'bad' ? { problems: ['spec: is bad', 'and worse'] } : { profile: { spec } }
+    },
+    now: () => time.now,
+    onProblem: (message) => problems.push(message),
+  })
+  return { profiles, time, problems }
 }
 
 describe('watchProfiles', () => {
-  const start = (server: ReturnType<typeof fakeApiServer>) => {
-    const time = { now: 0 }
-    const problems: string[] = []
-    const profiles = watchProfiles<{ readonly spec: string }>({
-      client: server.client,
-      load: (found) => {
-        const { spec } = found as { readonly spec: string }
-        return spec === 'bad' ? { problems: ['spec: is bad', 'and worse'] } : { profile: { spec } }
-      },
-      now: () => time.now,
-      onProblem: (message) => problems.push(message),
-    })
-    return { profiles, time, problems }
-  }
-
   it('knows what is listed and follows changes, each with another generation', async () => {
     const server = fakeApiServer([object('a', '1', 'first'), object('b', '2', 'bad')])
     const { profiles, problems } = start(server)
