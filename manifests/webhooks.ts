@@ -5,7 +5,7 @@
  * `quarantine`, that over `warn`, that over `audit`. The entry that is called also gives the weaker answers of its namespace
  * (the warnings of a `warn` label beside `enforce`, for example). Selector terms are ANDed, hence one entry per case.
  */
-import { LABEL, POD_SECURITY_LABEL } from '../src/kube/names.ts'
+import { GROUP, LABEL, POD_SECURITY_LABEL } from '../src/kube/names.ts'
 
 export interface LabelTerm {
   readonly key: string
@@ -16,9 +16,9 @@ export interface LabelTerm {
 export interface Rule {
   readonly apiGroups: readonly string[]
   readonly apiVersions: readonly string[]
-  readonly operations: readonly ('CREATE' | 'UPDATE')[]
+  readonly operations: readonly ('CREATE' | 'UPDATE' | 'DELETE')[]
   readonly resources: readonly string[]
-  readonly scope: 'Namespaced'
+  readonly scope: 'Namespaced' | 'Cluster'
 }
 
 /** One webhook of a configuration, without what depends on the installation. */
@@ -29,6 +29,8 @@ export interface WebhookEntry {
   /** What the labels of the namespace must say. */
   readonly namespaceLabels: readonly LabelTerm[]
   readonly rules: readonly Rule[]
+  /** Set for an entry about cluster-scoped objects of our own: no namespace selects it, and every change is sent. */
+  readonly clusterScoped?: { readonly path: string } | undefined
 }
 
 /** `namespaces`: only where a label asks for it. `cluster`: verdicts hold in every namespace without `quarantine: off`. */
@@ -82,6 +84,27 @@ const PODS: readonly Rule[] = [
   rule('', ['CREATE', 'UPDATE'], ['pods']),
   rule('', ['UPDATE'], ['pods/ephemeralcontainers', 'pods/resize']),
 ]
+
+/**
+ * Profiles are checked by Drawbridge beyond what the CRD can say, and one in use cannot be deleted (rule 8). Down means: no profile can be
+ * changed, everything else goes on.
+ */
+const PROFILES: WebhookEntry = {
+  name: 'profiles.drawbridge.dev',
+  type: 'validating',
+  failurePolicy: 'Fail',
+  namespaceLabels: [],
+  rules: [
+    {
+      apiGroups: [GROUP],
+      apiVersions: ['*'],
+      operations: ['CREATE', 'UPDATE', 'DELETE'],
+      resources: ['admissionprofiles'],
+      scope: 'Cluster',
+    },
+  ],
+  clusterScoped: { path: '/validate-profiles' },
+}
 
 /**
  * "CREATE, or the pod spec or template differs from the old one": scaling down, a controller's status and a finaliser pass while
@@ -150,6 +173,7 @@ export function webhookEntries(scope: QuarantineScope, podSecurityLabels = false
         },
       ]
     }),
+    PROFILES,
   ]
 }
 
@@ -201,17 +225,26 @@ export function webhookConfigurations(options: WebhookOptions): readonly Webhook
   const excluded = [...new Set(['kube-system', options.ownNamespace])]
   const webhook = (entry: WebhookEntry): Readonly<Record<string, unknown>> => ({
     name: entry.name,
-    clientConfig: clientConfig(options, entry.type === 'mutating' ? '/mutate' : '/validate'),
+    clientConfig: clientConfig(
+      options,
+      entry.clusterScoped?.path ?? (entry.type === 'mutating' ? '/mutate' : '/validate'),
+    ),
     failurePolicy: entry.failurePolicy,
-    namespaceSelector: {
-      // The API server itself sets this label; nobody else can.
-      matchExpressions: [
-        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: excluded },
-        ...entry.namespaceLabels,
-      ],
-    },
+    ...(entry.clusterScoped
+      ? {}
+      : {
+          namespaceSelector: {
+            // The API server itself sets this label; nobody else can.
+            matchExpressions: [
+              { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: excluded },
+              ...entry.namespaceLabels,
+            ],
+          },
+        }),
     rules: entry.rules,
-    matchConditions: [{ name: 'significant-change', expression: SIGNIFICANT_CHANGE }],
+    ...(entry.clusterScoped
+      ? {}
+      : { matchConditions: [{ name: 'significant-change', expression: SIGNIFICANT_CHANGE }] }),
     matchPolicy: 'Equivalent',
     sideEffects: 'NoneOnDryRun',
     timeoutSeconds: 5,

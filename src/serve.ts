@@ -8,22 +8,25 @@ import { expiresAt } from '../certs/authority.ts'
 import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
 import type { ServingCertificates } from '../certs/files.ts'
 import { createMutate } from '../webhooks/mutate.ts'
+import { createValidateProfiles } from '../webhooks/profiles.ts'
 import { createValidate } from '../webhooks/validate.ts'
 import type { NamespaceSource } from '../webhooks/context.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { ownerWorkload } from './adapters/kubernetes/owner.ts'
 import { readExceptions } from './cli/exceptions.ts'
 import { readNamespaceLabels } from './cli/namespaces.ts'
+import { readProfiles } from './cli/profiles.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
+import { loadProfile } from './policy/compileProfile.ts'
+import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
 import { fixedExceptions } from './policy/exceptionUses.ts'
 import type { ExceptionSource } from './policy/exceptionUses.ts'
-import { resolveNamespace } from './policy/namespace.ts'
-import type { NamespacePolicy } from './policy/types.ts'
+import { cachePolicies } from './policy/policyCache.ts'
 import { parseReference } from './kube/reference.ts'
 import type { Labels, ObjectMeta } from './kube/types.ts'
 import { adminApp } from './server/adminApp.ts'
@@ -99,16 +102,25 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
   return [{ name: 'generated', token: alertToken }, ...configured]
 }
 
-/** Where the labels of namespaces and the exceptions come from, and which version `latest` is. */
+/** Where the labels of namespaces, the profiles and the exceptions come from, and which version `latest` is. */
 interface View extends NamespaceSource {
   readonly exceptions: ExceptionSource
-  minor(): number | undefined
+  readonly minor: () => number | undefined
+  /** Every namespace known now. */
+  readonly all: () => ReadonlyMap<string, Labels>
+  readonly profiles: {
+    readonly get: FindProfile
+    /** Another number after every change. */
+    readonly generation: () => number
+    readonly read?: (name: string) => Promise<void>
+  }
   stop(): Promise<void>
 }
 
-/** Namespaces of a standalone server: from files, and the configured labels for every other name. */
+/** Namespaces and profiles of a standalone server: from files, and the configured labels for every other name. */
 async function standaloneView(config: Config, observer: AdmissionObserver): Promise<View> {
-  const { namespaces, namespaceLabels, exceptions } = config.standalone
+  const { namespaces, namespaceLabels, profiles: profilesPath, exceptions } = config.standalone
+  const profiles = profilesPath === undefined ? new Map<string, CompiledProfile>() : await readProfiles(profilesPath)
   const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
   const readings = await readExceptions(exceptions === undefined ? [] : [exceptions])
   for (const [name, { problem }] of readings) if (problem !== undefined) observer.exceptionMalformed(name, problem)
@@ -118,6 +130,8 @@ async function standaloneView(config: Config, observer: AdmissionObserver): Prom
     live: (name) => Promise.resolve(labels(name)),
     minor: () => undefined,
     exceptions: fixedExceptions(readings, () => Date.now()),
+    all: () => described,
+    profiles: { get: (name) => profiles.get(name), generation: () => 0 },
     stop: () => Promise.resolve(),
   }
 }
@@ -125,25 +139,7 @@ async function standaloneView(config: Config, observer: AdmissionObserver): Prom
 async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
-  return watchForAdmission(kubeconfig, (problem) => observer.clusterProblem(problem))
-}
-
-/** Resolving labels is cheap but not free: one result for each set of labels, as long as that set is in use and the cluster keeps its version. */
-function cachedPolicies(view: View, podSecurityLabels: boolean): (labels: Labels) => NamespacePolicy {
-  let known = new WeakMap<Labels, NamespacePolicy>()
-  let latest = view.minor()
-  return (labels) => {
-    if (view.minor() !== latest) {
-      latest = view.minor()
-      known = new WeakMap()
-    }
-    let policy = known.get(labels)
-    if (policy === undefined) {
-      policy = resolveNamespace(labels, { podSecurityLabels, ...(latest !== undefined && { latest }) })
-      known.set(labels, policy)
-    }
-    return policy
-  }
+  return watchForAdmission(kubeconfig, loadProfile, (problem) => observer.clusterProblem(problem))
 }
 
 /** Beside, then renamed: a reader never sees half of it. */
@@ -219,7 +215,8 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
 
   const context = {
     namespaces: view,
-    resolvePolicy: cachedPolicies(view, config.podSecurityLabels),
+    resolvePolicy: cachePolicies({ ...view, podSecurityLabels: config.podSecurityLabels }),
+    readProfile: view.profiles.read,
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
     findException: view.exceptions.find,
     exceptionsUsed(names: readonly string[], pod: ObjectMeta) {
@@ -243,6 +240,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         handler: webhookApp({
           mutate: createMutate(context),
           validate: createValidate(context),
+          validateProfiles: createValidateProfiles({ ...context, allNamespaces: view.all }),
           onError: (status, error) => observer.httpError('webhook', status, error),
         }),
         onConnectionError: (error) => observer.connectionError('webhook', error),

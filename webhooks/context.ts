@@ -19,6 +19,8 @@ export interface NamespaceSource {
 export interface AdmissionContext {
   readonly namespaces: NamespaceSource
   readonly resolvePolicy: (labels: Labels) => NamespacePolicy
+  /** Reads a profile that labels ask for and memory does not know; never rejects. Absent: profiles cannot appear while the server runs. */
+  readonly readProfile?: ((name: string) => Promise<void>) | undefined
   readonly findFlagged: FindFlagged
   readonly findException: FindException
   /** A pod is being admitted because of these exceptions. Cheap: nothing waits for it. */
@@ -65,11 +67,20 @@ export function allowUnchanged(uid: string): Decision {
 
 /**
  * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels ask for nothing although the API server
- * sent the request here, is read live once; when that fails the caller denies.
+ * sent the request here, is read live once; when that fails the caller denies. So is a profile that a label asks for and memory does not
+ * know (both may be of the same `kubectl apply`); when that fails, restricted is what holds (rule 8).
  */
-async function livePolicy(namespace: string, context: AdmissionContext): Promise<NamespacePolicy> {
-  const labels = await context.namespaces.live(namespace)
+async function livePolicy(
+  namespace: string,
+  cached: Labels | undefined,
+  context: AdmissionContext,
+): Promise<NamespacePolicy> {
+  const labels = cached ?? (await context.namespaces.live(namespace))
   if (labels === undefined) throw new Error('there is no such namespace')
+  const policy = context.resolvePolicy(labels)
+  const { readProfile } = context
+  if (policy.unknownProfiles === undefined || readProfile === undefined) return policy
+  await Promise.all([...new Set(policy.unknownProfiles)].map((name) => readProfile(name)))
   return context.resolvePolicy(labels)
 }
 
@@ -83,16 +94,17 @@ async function decideInTime(
   if (namespace === undefined) return allowUnchanged(uid)
   // The usual case answers from memory, without a timer and without a turn of the event loop.
   const cached = context.namespaces.cached(namespace)
-  if (cached !== undefined) {
-    const policy = context.resolvePolicy(cached)
-    if (isOptedIn(policy)) return decide(request, policy, context)
+  const known = cached === undefined ? undefined : context.resolvePolicy(cached)
+  const fits = known !== undefined && isOptedIn(known)
+  if (fits && (known.unknownProfiles === undefined || context.readProfile === undefined)) {
+    return decide(request, known, context)
   }
   let timer: NodeJS.Timeout | undefined
   try {
     const deadline = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
     })
-    const policy = await Promise.race([livePolicy(namespace, context), deadline])
+    const policy = await Promise.race([livePolicy(namespace, fits ? cached : undefined, context), deadline])
     return isOptedIn(policy) ? decide(request, policy, context) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)
@@ -109,13 +121,23 @@ async function decideInTime(
   }
 }
 
-/** Decodes a review, decides it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
-export async function handleReview(
+/** Decodes a review, decides it by the policy of its namespace, encodes the answer. */
+export function handleReview(
   webhook: 'mutate' | 'validate',
   body: Buffer,
   timeoutMilliseconds: number,
   decide: Decide,
   context: AdmissionContext,
+): Promise<Reply> {
+  return answerBody(webhook, body, context, (request) => decideInTime(request, decide, timeoutMilliseconds, context))
+}
+
+/** Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
+export async function answerBody(
+  webhook: 'mutate' | 'validate' | 'profiles',
+  body: Buffer,
+  context: Pick<AdmissionContext, 'observer' | 'now'>,
+  decide: (request: AdmissionRequest) => Decision | Promise<Decision>,
 ): Promise<Reply> {
   const started = context.now()
   let json: unknown
@@ -139,7 +161,7 @@ export async function handleReview(
   const { request } = review
   let decision: Decision
   try {
-    decision = await decideInTime(request, decide, timeoutMilliseconds, context)
+    decision = await decide(request)
   } catch (error) {
     // A bug of ours must not let a pod through, and must not take the answer away from the API server.
     context.observer.httpError('webhook', 500, error instanceof Error ? error : new Error(String(error)))

@@ -10,7 +10,8 @@ const decideMutation: Decide = (request, policy) => {
   const isPod = resource.group === '' && resource.resource === 'pods' && subResource === undefined
   if (!isPod || operation !== 'CREATE') return allowUnchanged(uid)
   // What is not a readable pod gets no patch here; `/validate` denies it with a reason.
-  const patch = mutatePod(request.object, { seccomp: policy.seccomp, requesterIsNode: isNodeRequest(request) })
+  const { seccomp, hardening } = policy
+  const patch = mutatePod(request.object, { seccomp, hardening, requesterIsNode: isNodeRequest(request) })
   return { response: patchResponse(uid, patch), outcome: patch.length === 0 ? 'allowed' : 'mutated', reasons: [] }
 }
 

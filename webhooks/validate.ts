@@ -1,6 +1,7 @@
 /** `POST /validate`: judges pods and workload templates against the namespace's profiles and against the verdicts. */
 import { decisionResponse } from '../src/kube/review.ts'
 import type { Pod } from '../src/kube/types.ts'
+import { asCreated } from '../src/mutation/index.ts'
 import { judge } from '../src/policy/judge.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'
 import { handleReview } from './context.ts'
@@ -8,7 +9,8 @@ import type { AdmissionContext, Decide } from './context.ts'
 
 const decideValidation: Decide = (request, policy, context) => {
   const { findFlagged, findException } = context
-  const judgement = judge({ request, policy, findFlagged, exceptions: findException, now: context.clock() })
+  const now = context.clock()
+  const judgement = judge({ request, policy, findFlagged, exceptions: findException, now, asCreated })
   // Only what really happens counts. The judge has read the pod: its metadata has the right shape.
   if (judgement.exceptionsUsed.length > 0 && request.dryRun !== true) {
     const { metadata } = request.object as Pod

@@ -6,6 +6,7 @@ import { LABEL } from '../kube/names.ts'
 import type { Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
+import type { FindProfile } from '../policy/compileProfile.ts'
 import { resolveNamespace } from '../policy/namespace.ts'
 import type { FindException } from '../policy/exceptions.ts'
 import { exceptionsAmong } from './exceptions.ts'
@@ -14,6 +15,7 @@ import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
 import { readObjects } from './objects.ts'
 import type { FoundObject } from './objects.ts'
+import { profilesAmong } from './profiles.ts'
 
 export interface CheckOptions {
   readonly files: readonly string[]
@@ -24,6 +26,8 @@ export interface CheckOptions {
   readonly profile?: string | undefined
   /** Files and folders with AdmissionException objects, beside those that `files` hold. */
   readonly exceptions?: readonly string[] | undefined
+  /** Files and folders of AdmissionProfile objects, beside those in the input. */
+  readonly profiles?: readonly string[] | undefined
   readonly output: 'text' | 'json'
 }
 
@@ -64,6 +68,7 @@ function checkObject(
   namespace: string,
   labels: Labels,
   granted: { readonly exceptions: FindException; readonly now: number },
+  profiles: FindProfile,
 ): CheckedObject {
   const slash = object.apiVersion.lastIndexOf('/')
   const kind = {
@@ -77,7 +82,7 @@ function checkObject(
   const found = findPodTemplate(kind, object)
   if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
 
-  const policy = resolveNamespace(labels)
+  const policy = resolveNamespace(labels, { profiles })
   const problem = checkPodShape(found.metadata, found.spec, found.path)
   if (problem !== undefined) {
     return {
@@ -90,7 +95,7 @@ function checkObject(
     }
   }
   const pod = { metadata: found.metadata, spec: found.spec } as Pod
-  const patch = mutatePod(pod, { seccomp: policy.seccomp, requesterIsNode: false })
+  const patch = mutatePod(pod, { seccomp: policy.seccomp, hardening: policy.hardening, requesterIsNode: false })
   const mutated = jsonPatch.applyPatch(structuredClone(pod), structuredClone(patch) as never).newDocument
   const judgement = judge({
     ...granted,
@@ -148,6 +153,7 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const described = namespaceLabels(objects)
   const exceptions = exceptionsAmong([...objects, ...(await readObjects(options.exceptions ?? [], io))])
   const granted = { exceptions: (name: string) => exceptions.get(name), now: io.now() }
+  const profiles = profilesAmong([...objects, ...(await readObjects(options.profiles ?? [], io))])
   const given = labelsFrom(options.namespaceLabels)
   const fallback: Labels =
     options.profile !== undefined || given[LABEL.enforce] === undefined
@@ -156,7 +162,7 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const results = objects.map((one) => {
     const metadata = one.object['metadata'] as { namespace?: unknown } | null | undefined
     const namespace = text(metadata?.namespace) || options.namespace
-    return checkObject(one, namespace, described.get(namespace) ?? fallback, granted)
+    return checkObject(one, namespace, described.get(namespace) ?? fallback, granted, (name) => profiles.get(name))
   })
   io.out(
     options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results, io.columns),

@@ -120,10 +120,15 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     )
     .option('--profile <name>', 'short for --namespace-label drawbridge.dev/enforce=NAME (default: standard)')
     .option('--exceptions <path>', 'file or folder of AdmissionException objects; can be repeated', collect)
+    .option(
+      '--profiles <path>',
+      'file or folder of AdmissionProfile objects, beside those in the input; can be repeated',
+      collect,
+    )
     .addOption(outputOption(['text', 'json']))
     .addHelpText(
       'after',
-      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  helm template my-chart | drawbridge check -f - -o json\n',
+      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  drawbridge check -f pod.yaml --profiles profiles/ --profile web-tier\n  helm template my-chart | drawbridge check -f - -o json\n',
     )
     .action(
       async (options: {
@@ -132,6 +137,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         namespaceLabel?: readonly string[]
         profile?: string
         exceptions?: readonly string[]
+        profiles?: readonly string[]
         output: 'text' | 'json'
       }) => {
         const { file, namespaceLabel, ...rest } = options

@@ -71,6 +71,8 @@ export const schema = z.strictObject({
       namespaces: z.string().min(1).optional(),
       /** A file or folder of AdmissionException objects in YAML. */
       exceptions: z.string().min(1).optional(),
+      /** A file or folder of AdmissionProfile objects in YAML. */
+      profiles: z.string().min(1).optional(),
     })
     .prefault({}),
   quarantine: z

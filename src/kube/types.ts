@@ -68,6 +68,8 @@ export interface PodSecurityContext {
   readonly runAsNonRoot?: boolean | undefined
   readonly runAsUser?: number | undefined
   readonly runAsGroup?: number | undefined
+  readonly fsGroup?: number | undefined
+  readonly supplementalGroups?: readonly number[] | undefined
   readonly seLinuxOptions?: SELinuxOptions | undefined
   readonly seccompProfile?: SeccompProfile | undefined
   readonly appArmorProfile?: AppArmorProfile | undefined
@@ -94,6 +96,8 @@ export interface Container {
   readonly lifecycle?:
     { readonly postStart?: HandlerAction | undefined; readonly preStop?: HandlerAction | undefined } | undefined
   readonly restartPolicy?: string | undefined
+  readonly volumeMounts?:
+    readonly { readonly name?: string | undefined; readonly readOnly?: boolean | undefined }[] | undefined
 }
 
 /** A volume; the key beside `name` says its type (`hostPath`, `emptyDir`, `image`, ...). */
@@ -117,6 +121,7 @@ export interface PodSpec {
   readonly serviceAccountName?: string | undefined
   /** Deprecated; what the API server takes where `serviceAccountName` is empty. */
   readonly serviceAccount?: string | undefined
+  readonly automountServiceAccountToken?: boolean | undefined
   readonly nodeName?: string | undefined
   readonly os?: { readonly name?: string | undefined } | undefined
   readonly runtimeClassName?: string | undefined

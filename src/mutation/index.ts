@@ -1,9 +1,14 @@
 import { MIRROR_POD_ANNOTATION } from '../kube/names.ts'
 import { checkPodShape } from '../kube/podShape.ts'
 import { findPodTemplate } from '../kube/podTemplate.ts'
-import type { PodTemplate } from '../kube/types.ts'
+import type { PodSpec, PodTemplate } from '../kube/types.ts'
+import { injectAllowPrivilegeEscalation } from './allowPrivilegeEscalation.ts'
+import { injectDropAllCapabilities } from './dropAllCapabilities.ts'
+import { patchOf, withAdditions } from './patch.ts'
+import { injectReadOnlyRootFilesystem } from './readOnlyRootFilesystem.ts'
+import { injectRunAsNonRoot } from './runAsNonRoot.ts'
 import { injectSeccomp } from './seccomp.ts'
-import type { MutationSettings, PatchOperation } from './types.ts'
+import type { Addition, Injected, MutationSettings, PatchOperation } from './types.ts'
 
 /**
  * The patch for a pod that is being created (rule 1): minimal, idempotent, always applicable, never over an explicit value. The caller calls
@@ -17,7 +22,24 @@ export const mutatePod = (pod: unknown, settings: MutationSettings): readonly Pa
   if (!found || checkPodShape(found.metadata, found.spec, found.path) !== undefined) return []
   const { metadata, spec } = found as PodTemplate
   if (settings.requesterIsNode && Object.hasOwn(metadata.annotations ?? {}, MIRROR_POD_ANNOTATION)) return []
-  // The API server refuses seccomp on a pod that says it is for Windows.
-  if (spec.os?.name === 'windows') return []
-  return injectSeccomp(spec, settings.seccomp)
+  return patchOf(pod, additionsTo(spec, settings))
 }
+
+/**
+ * The template of a workload as its pods will be once `mutatePod` has had them: what templates are judged as, although nobody ever patches
+ * them (rule 1). The same template if there is nothing to add. Expects one that passed `checkPodShape`; pure and linear.
+ */
+export const asCreated = (template: PodTemplate, injected: Injected): PodTemplate =>
+  withAdditions(template, additionsTo(template.spec, injected))
+
+const additionsTo = (spec: PodSpec, { seccomp, hardening }: Injected): readonly Addition[] =>
+  // The API server refuses all of these on a pod that says it is for Windows.
+  spec.os?.name === 'windows'
+    ? []
+    : [
+        ...injectSeccomp(spec, seccomp),
+        ...(hardening?.allowPrivilegeEscalation === false ? injectAllowPrivilegeEscalation(spec) : []),
+        ...(hardening?.dropAllCapabilities === true ? injectDropAllCapabilities(spec) : []),
+        ...(hardening?.runAsNonRoot === true ? injectRunAsNonRoot(spec) : []),
+        ...(hardening?.readOnlyRootFilesystem === true ? injectReadOnlyRootFilesystem(spec) : []),
+      ]

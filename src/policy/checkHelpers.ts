@@ -5,8 +5,8 @@ import type { Violation } from './types.ts'
 /** The texts that all violations of one rule share. `required` and `fix` are short: a violation must fit into a warning. */
 export type Rule = Pick<Violation, 'check' | 'reason' | 'required' | 'fix'>
 
-/** Where a rule is broken and what was found there. */
-export type Finding = Pick<Violation, 'path' | 'found'>
+/** Where a rule is broken and what was found there; a `required` or `fix` of its own says more than the rule's. */
+export type Finding = Pick<Violation, 'path' | 'found'> & Partial<Pick<Violation, 'required' | 'fix'>>
 
 /** What a check says it found where a field is absent. */
 export const NOT_SET = 'not set'

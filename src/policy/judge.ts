@@ -18,7 +18,7 @@ import {
   type Subject,
 } from './denial.ts'
 import { prepareExceptions, type ExceptionOutcome } from './applyExceptions.ts'
-import { evaluate } from './evaluate.ts'
+import { evaluateProfile } from './evaluate.ts'
 import type { FindException } from './exceptions.ts'
 import { formatProfile } from './namespace.ts'
 import { isSignificantUpdate } from './significance.ts'
@@ -34,6 +34,11 @@ export interface JudgeInput {
   readonly exceptions?: FindException | undefined
   /** Milliseconds since the epoch; without it every exception has expired. */
   readonly now?: number | undefined
+  /**
+   * A workload's template with what its pods will be given when they are created (src/mutation `asCreated`). Otherwise every plain Deployment of
+   * an enforcing namespace would be told that its pods will be denied. Absent: templates are judged as they are.
+   */
+  readonly asCreated?: ((template: PodTemplate, policy: NamespacePolicy) => PodTemplate) | undefined
 }
 
 /** A flagged image and where the object names it. */
@@ -92,8 +97,9 @@ export const judge = (input: JudgeInput): Judgement => {
     now: input.now ?? Number.POSITIVE_INFINITY,
     isFlagged: (image) => denyingVerdict(input, image),
   })
+  const checked = isPod || input.asCreated === undefined ? template : input.asCreated(template, policy)
   const check = (profile: ProfileAtVersion | undefined): ExceptionOutcome =>
-    skipsChecks ? NOTHING_FOUND : except(findViolations(profile, isPod ? template : asCreated(template, policy)))
+    skipsChecks ? NOTHING_FOUND : except(findViolations(profile, checked))
   return answer(input, { subject, isPod, template, flagged, checked: !skipsChecks, check })
 }
 
@@ -152,20 +158,9 @@ const previousTemplate = (request: AdmissionRequest, isPod: boolean): PodTemplat
   return found && checkPodShape(found.metadata, found.spec, '') === undefined ? (found as PodTemplate) : undefined
 }
 
-/**
- * A workload's template as its pods will be judged: with the seccomp profile that they will be given when they are created (rule 1; src/mutation
- * holds the same conditions). Otherwise every plain Deployment of an enforcing namespace would be told that its pods will be denied.
- */
-const asCreated = (template: PodTemplate, { seccomp }: NamespacePolicy): PodTemplate => {
-  const { spec } = template
-  if (seccomp === undefined || spec.os?.name === 'windows' || spec.securityContext?.seccompProfile != null)
-    return template
-  return { ...template, spec: { ...spec, securityContext: { ...spec.securityContext, seccompProfile: seccomp } } }
-}
-
 /** Every violation of a profile; the exceptions then take theirs out, before anybody denies, warns or audits. */
 const findViolations = (profile: ProfileAtVersion | undefined, template: PodTemplate): readonly Violation[] =>
-  profile ? evaluate(profile.profile, profile.version, template.metadata, template.spec) : []
+  profile ? evaluateProfile(profile, template.metadata, template.spec) : []
 
 const NOTHING_FOUND: ExceptionOutcome = Object.freeze({ remaining: [], used: [], notes: [] })
 

@@ -1,14 +1,25 @@
 import { LABEL } from '../kube/names.ts'
 import { printable } from '../kube/text.ts'
 import type { Labels } from '../kube/types.ts'
-import { BUILTIN_PROFILES, isBuiltinProfile } from './registry.ts'
-import type { MinorVersion, NamespacePolicy, ProfileAtVersion, QuarantineMode } from './types.ts'
+import type { CompiledProfile, FindProfile } from './compileProfile.ts'
+import type { InjectedSeccomp } from './profile.ts'
+import { BUILTIN_CHECKS, BUILTIN_PROFILES, isBuiltinProfile } from './registry.ts'
+import type {
+  CompiledCheck,
+  MinorVersion,
+  NamespacePolicy,
+  ProfileAtVersion,
+  QuarantineMode,
+  Violation,
+} from './types.ts'
 
 export interface ResolveOptions {
   /** The cluster's minor version: what `latest` means. Absent: newer than every number. */
   readonly latest?: number | undefined
   /** Honour `pod-security.kubernetes.io/*` too. They bring checks only: no injection, no quarantine. */
   readonly podSecurityLabels?: boolean | undefined
+  /** The AdmissionProfiles. Absent: there are none. */
+  readonly profiles?: FindProfile | undefined
 }
 
 type Mode = 'enforce' | 'warn' | 'audit'
@@ -26,7 +37,8 @@ const MAX_LABEL_VALUE = 63
  *
  * Labels come from outside: unknown ones are ignored; a value that cannot be resolved enforces `restricted` at the latest version and is
  * named in `problems`, except for `warn` and `audit`, where it is only named. Where both kinds of `enforce` labels are honoured and
- * present, the stricter profile holds. Pure; never throws.
+ * present, the stricter profile holds; beside an AdmissionProfile both hold. What the enforced AdmissionProfile says of seccomp and quarantine
+ * stands in for labels that are absent. Pure; never throws.
  */
 export const resolveNamespace = (labels: Labels | undefined, options: ResolveOptions = {}): NamespacePolicy => {
   const read = (label: string): string | undefined =>
@@ -39,12 +51,14 @@ export const resolveNamespace = (labels: Labels | undefined, options: ResolveOpt
   if (!own && !upstream) return NOT_OPTED_IN
 
   const latest: MinorVersion = options.latest ?? 'latest'
-  const enforce = strictest(modeOf('enforce', read, latest, upstream))
-  const warn = strictest(modeOf('warn', read, latest, upstream))
-  const audit = strictest(modeOf('audit', read, latest, upstream))
+  const source: Source = { read, latest, upstream, profiles: options.profiles ?? (() => undefined) }
+  const enforce = strictest(modeOf('enforce', source))
+  const warn = strictest(modeOf('warn', source))
+  const audit = strictest(modeOf('audit', source))
   const enforcing = read(LABEL.enforce) !== undefined
-  const seccomp = seccompOf(read(LABEL.seccomp), enforcing)
-  const quarantine = quarantineOf(read(LABEL.quarantine), enforcing)
+  const custom = enforce.custom?.spec
+  const seccomp = seccompOf(read(LABEL.seccomp), enforcing, custom?.seccomp)
+  const quarantine = quarantineOf(read(LABEL.quarantine), enforcing, custom?.quarantine)
 
   const grave = [...enforce.problems, ...seccomp.problems, ...quarantine.problems]
   const restricted = { profile: 'restricted', version: latest }
@@ -52,12 +66,15 @@ export const resolveNamespace = (labels: Labels | undefined, options: ResolveOpt
     ...grave.map((problem) => `${problem}; ${formatProfile(restricted)} is enforced until it is corrected`),
     ...[...warn.problems, ...audit.problems].map((problem) => `${problem}; correct it to be warned`),
   ]
+  const unknown = [enforce.unknown, warn.unknown, audit.unknown].filter((name) => name !== undefined)
   return {
     enforce: grave.length > 0 ? restricted : enforce.value,
     warn: warn.value,
     audit: audit.value,
     seccomp: seccomp.value,
+    ...(custom?.hardening ? { hardening: custom.hardening } : {}),
     quarantine: quarantine.value,
+    ...(options.profiles && unknown.length > 0 ? { unknownProfiles: unknown } : {}),
     problems,
   }
 }
@@ -71,35 +88,87 @@ interface Resolved<T> {
   readonly problems: readonly string[]
 }
 
-const modeOf = (
-  mode: Mode,
-  read: (label: string) => string | undefined,
-  latest: MinorVersion,
-  upstream: boolean,
-): readonly Resolved<ProfileAtVersion | undefined>[] =>
-  ['drawbridge.dev', ...(upstream ? ['pod-security.kubernetes.io'] : [])].map((prefix) => {
+interface ResolvedProfile extends Resolved<ProfileAtVersion | undefined> {
+  /** Set where an AdmissionProfile is meant. */
+  readonly custom?: CompiledProfile | undefined
+  /** The name of a profile that nobody knows. */
+  readonly unknown?: string | undefined
+}
+
+/** What labels are resolved from. */
+interface Source {
+  readonly read: (label: string) => string | undefined
+  readonly latest: MinorVersion
+  readonly upstream: boolean
+  readonly profiles: FindProfile
+}
+
+const modeOf = (mode: Mode, source: Source): readonly ResolvedProfile[] =>
+  ['drawbridge.dev', ...(source.upstream ? ['pod-security.kubernetes.io'] : [])].map((prefix) => {
     const label = `${prefix}/${mode}`
-    const name = read(label)
+    const name = source.read(label)
     if (name === undefined) return { value: undefined, problems: [] }
-    // Pod Security knows no standard profile: there, as in the plugin, the name is a mistake.
-    if (!isBuiltinProfile(name) || (name === 'standard' && prefix !== 'drawbridge.dev')) {
-      return { value: undefined, problems: [problem(label, name, 'is no profile')] }
+    const isOwn = prefix === 'drawbridge.dev'
+    // Pod Security knows no standard profile, and none of ours: there, as in the plugin, the name is a mistake.
+    const isBuiltin = isBuiltinProfile(name) && (name !== 'standard' || isOwn)
+    const custom = isOwn && !isBuiltin ? source.profiles(name) : undefined
+    if (!isBuiltin && custom === undefined) {
+      return {
+        value: undefined,
+        problems: [problem(label, name, 'is no profile')],
+        ...(isOwn ? { unknown: name } : {}),
+      }
     }
-    const version = versionOf(read(`${label}-version`), latest)
-    return version === undefined
-      ? {
-          value: { profile: name, version: latest },
-          problems: [problem(`${label}-version`, read(`${label}-version`) ?? '', 'is no version (latest or v1.N)')],
-        }
-      : { value: { profile: name, version }, problems: [] }
+    const labelled = versionOf(source.read(`${label}-version`), source.latest)
+    const own = custom?.spec.extends.version
+    // A profile that fixes a version means it: a label beside it cannot take that back.
+    const version = own === undefined ? labelled : own === 'latest' ? source.latest : own
+    const value = { profile: name, version: version ?? source.latest }
+    return {
+      value: custom === undefined ? value : { ...value, checks: custom.checksAt(value.version) },
+      problems:
+        labelled === undefined
+          ? [problem(`${label}-version`, source.read(`${label}-version`) ?? '', 'is no version (latest or v1.N)')]
+          : [],
+      custom,
+    }
   })
 
-const strictest = (
-  candidates: readonly Resolved<ProfileAtVersion | undefined>[],
-): Resolved<ProfileAtVersion | undefined> => ({
-  value: candidates.map(({ value }) => value).reduce((a, b) => (rank(b) > rank(a) ? b : a)),
-  problems: candidates.flatMap(({ problems }) => problems),
-})
+const strictest = (candidates: readonly ResolvedProfile[]): ResolvedProfile => {
+  const [own, upstream] = candidates
+  const { custom } = own ?? {}
+  const unknown = candidates.find((candidate) => candidate.unknown !== undefined)?.unknown
+  return {
+    value:
+      custom && own?.value && upstream?.value
+        ? both(own.value, upstream.value)
+        : candidates.map(({ value }) => value).reduce((a, b) => (custom && a ? a : rank(b) > rank(a) ? b : a)),
+    problems: candidates.flatMap(({ problems }) => problems),
+    custom,
+    unknown,
+  }
+}
+
+/** An AdmissionProfile is neither stricter nor weaker than a built-in one as a whole: the checks of both run. */
+const both = (custom: ProfileAtVersion, builtin: ProfileAtVersion): ProfileAtVersion => {
+  const others = isBuiltinProfile(builtin.profile) ? BUILTIN_CHECKS(builtin.profile, builtin.version) : []
+  const shared = new Map(others.map(({ id, check }) => [id, check]))
+  const own = (custom.checks ?? []).map(({ id, check }): CompiledCheck => {
+    const other = shared.get(id)
+    shared.delete(id)
+    return {
+      id,
+      check: other ? (metadata, spec) => withoutRepeats([...check(metadata, spec), ...other(metadata, spec)]) : check,
+    }
+  })
+  const rest = others.filter(({ id }) => shared.has(id))
+  const profile = `${custom.profile}+${builtin.profile}`
+  return { ...custom, profile, checks: [...own, ...rest].sort((a, b) => (a.id < b.id ? -1 : 1)) }
+}
+
+const withoutRepeats = (violations: readonly Violation[]): readonly Violation[] => [
+  ...new Map(violations.map((violation) => [violation.path, violation])).values(),
+]
 
 const rank = (profile: ProfileAtVersion | undefined): number =>
   BUILTIN_PROFILES.findIndex((name) => name === profile?.profile)
@@ -110,8 +179,14 @@ const versionOf = (value: string | undefined, latest: MinorVersion): MinorVersio
   return minor === undefined ? undefined : Number(minor)
 }
 
-const seccompOf = (value: string | undefined, enforcing: boolean): Resolved<NamespacePolicy['seccomp']> => {
-  if (value === undefined) return { value: enforcing ? { type: 'RuntimeDefault' } : undefined, problems: [] }
+const seccompOf = (
+  value: string | undefined,
+  enforcing: boolean,
+  ofProfile: InjectedSeccomp | undefined,
+): Resolved<NamespacePolicy['seccomp']> => {
+  if (value === undefined) {
+    return { value: enforcing ? (ofProfile ?? { type: 'RuntimeDefault' }) : undefined, problems: [] }
+  }
   if (value === 'off') return { value: undefined, problems: [] }
   if (value === 'RuntimeDefault') return { value: { type: 'RuntimeDefault' }, problems: [] }
   const name = value.length <= MAX_LABEL_VALUE ? LOCALHOST_PROFILE.exec(value)?.[1] : undefined
@@ -123,8 +198,12 @@ const seccompOf = (value: string | undefined, enforcing: boolean): Resolved<Name
     : { value: { type: 'Localhost', localhostProfile: `drawbridge/${name}.json` }, problems: [] }
 }
 
-const quarantineOf = (value: string | undefined, enforcing: boolean): Resolved<QuarantineMode> => {
-  if (value === undefined) return { value: enforcing ? 'enforce' : 'off', problems: [] }
+const quarantineOf = (
+  value: string | undefined,
+  enforcing: boolean,
+  ofProfile: QuarantineMode | undefined,
+): Resolved<QuarantineMode> => {
+  if (value === undefined) return { value: enforcing ? (ofProfile ?? 'enforce') : 'off', problems: [] }
   if (value === 'enforce' || value === 'warn' || value === 'off') return { value, problems: [] }
   return {
     value: 'enforce',

@@ -1,17 +1,13 @@
 import { CHECKS } from './checks/index.ts'
-import type { BuiltinProfile, Check, CheckFunction, MinorVersion } from './types.ts'
+import type { BuiltinProfile, Check, CompiledCheck, MinorVersion } from './types.ts'
+
+export type { CompiledCheck } from './types.ts'
 
 /** Weakest first. */
 export const BUILTIN_PROFILES: readonly BuiltinProfile[] = ['privileged', 'baseline', 'standard', 'restricted']
 
 export const isBuiltinProfile = (name: string): name is BuiltinProfile =>
   (BUILTIN_PROFILES as readonly string[]).includes(name)
-
-/** The functions of one check at one version. */
-export interface CompiledCheck {
-  readonly id: string
-  readonly check: CheckFunction
-}
 
 /** Which checks a built-in profile consists of at a version; sorted by ID, replaced ones left out. */
 export type Registry = (profile: BuiltinProfile, version: MinorVersion) => readonly CompiledCheck[]

@@ -41,11 +41,13 @@ const POD_FIELDS = [
   'volumes',
   // Exceptions are granted to service accounts.
   'serviceAccountName',
+  'automountServiceAccountToken',
 ] as const
 const CONTAINER_FIELDS = [
   'image',
   'ports',
   'securityContext',
+  'volumeMounts',
   'livenessProbe',
   'readinessProbe',
   'startupProbe',

@@ -42,10 +42,26 @@ export interface Check {
   readonly replaces?: readonly string[] | undefined
 }
 
+/** The functions of one check at one version. */
+export interface CompiledCheck {
+  readonly id: string
+  readonly check: CheckFunction
+}
+
 /** A profile at a version, as a namespace's label asks for it. */
 export interface ProfileAtVersion {
   readonly profile: string
   readonly version: MinorVersion
+  /** What an AdmissionProfile consists of at this version; absent for a built-in profile, whose name says it. */
+  readonly checks?: readonly CompiledCheck[] | undefined
+}
+
+/** What is written into containers that say nothing about it themselves. Each is chosen separately. */
+export interface Hardening {
+  readonly allowPrivilegeEscalation?: false | undefined
+  readonly dropAllCapabilities?: boolean | undefined
+  readonly runAsNonRoot?: boolean | undefined
+  readonly readOnlyRootFilesystem?: boolean | undefined
 }
 
 export type QuarantineMode = 'enforce' | 'warn' | 'off'
@@ -58,7 +74,11 @@ export interface NamespacePolicy {
   /** What is injected: a profile type, or `undefined` for nothing. */
   readonly seccomp?:
     { readonly type: 'RuntimeDefault' } | { readonly type: 'Localhost'; readonly localhostProfile: string } | undefined
+  /** Of the enforced AdmissionProfile; absent: nothing but seccomp is injected. */
+  readonly hardening?: Hardening | undefined
   readonly quarantine: QuarantineMode
+  /** Names of profiles that labels ask for and nobody knows: one live read may know them already. */
+  readonly unknownProfiles?: readonly string[] | undefined
   /** Labels that could not be resolved, one clear line each. `enforce` is then `restricted` at `latest`. */
   readonly problems: readonly string[]
 }

@@ -16,6 +16,7 @@ export interface Ran {
 const NO_ACTIONS: CliActions = {
   serve: () => Promise.reject(new Error('serve was called')),
   openVerdicts: () => Promise.reject(new Error('openVerdicts was called')),
+  openExceptions: () => Promise.reject(new Error('openExceptions was called')),
   manifests: () => Promise.reject(new Error('manifests was called')),
 }
 

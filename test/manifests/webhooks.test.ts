@@ -178,6 +178,7 @@ describe('webhook configurations', () => {
       caBundle: Buffer.from(caBundle).toString('base64'),
     })
     for (const webhook of [...(mutating?.webhooks ?? []), ...(validating?.webhooks ?? [])]) {
+      if (webhook['name'] === 'profiles.drawbridge.dev') continue
       const selector = webhook['namespaceSelector'] as { matchExpressions: readonly LabelTerm[] }
       assert.deepEqual(selector.matchExpressions[0], {
         key: 'kubernetes.io/metadata.name',
@@ -194,6 +195,33 @@ describe('webhook configurations', () => {
       mutating?.webhooks.every((webhook) => webhook['reinvocationPolicy'] === 'IfNeeded'),
       true,
     )
+  })
+
+  it('sends every change of a profile, and nothing else, to the endpoint for profiles', () => {
+    const [, validating] = webhookConfigurations({
+      endpoint: { url: 'https://127.0.0.1:8443' },
+      ownNamespace: 'gate',
+      scope: 'cluster',
+    })
+    const entry = validating?.webhooks.find((webhook) => webhook['name'] === 'profiles.drawbridge.dev')
+    assert.deepEqual(entry, {
+      name: 'profiles.drawbridge.dev',
+      clientConfig: { url: 'https://127.0.0.1:8443/validate-profiles' },
+      failurePolicy: 'Fail',
+      rules: [
+        {
+          apiGroups: ['drawbridge.dev'],
+          apiVersions: ['*'],
+          operations: ['CREATE', 'UPDATE', 'DELETE'],
+          resources: ['admissionprofiles'],
+          scope: 'Cluster',
+        },
+      ],
+      matchPolicy: 'Equivalent',
+      sideEffects: 'NoneOnDryRun',
+      timeoutSeconds: 5,
+      admissionReviewVersions: ['v1'],
+    })
   })
 
   for (const scope of ['namespaces', 'cluster'] as const) {
@@ -226,6 +254,7 @@ describe('renderManifests', () => {
       documents.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
       [
         'CustomResourceDefinition/admissionexceptions.drawbridge.dev',
+        'CustomResourceDefinition/admissionprofiles.drawbridge.dev',
         'CustomResourceDefinition/imageverdicts.drawbridge.dev',
         'MutatingWebhookConfiguration/drawbridge',
         'ValidatingWebhookConfiguration/drawbridge',

@@ -33,6 +33,8 @@ describe('isSignificantUpdate', () => {
     'a volume': { volumes: [{ name: 'a', hostPath: { path: '/' } }] },
     'a probe': { containers: [{ ...web, livenessProbe: { httpGet: { host: 'h' } } }] },
     'the user namespace': { hostUsers: false },
+    'the token of the service account': { automountServiceAccountToken: true },
+    'how a volume is mounted': { containers: [{ ...web, volumeMounts: [{ name: 'a' }] }] },
     'what lies deeper than any check reads': { volumes: [{ name: 'a', emptyDir: deep(100_000) }] },
   }
   for (const [name, change] of Object.entries(significant)) {

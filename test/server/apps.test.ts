@@ -14,7 +14,13 @@ describe('the webhook app', () => {
   const app = webhookApp({
     mutate: (body, timeout) => Promise.resolve(jsonReply(200, { bytes: body.length, timeout })),
     validate: () => Promise.reject(new Error('a bug')),
+    validateProfiles: () => Promise.resolve(jsonReply(200, 'profiles')),
     onError: (status) => errors.push(status),
+  })
+
+  it('has an endpoint for profiles', async () => {
+    const response = await supertest(app).post('/validate-profiles').set('Content-Type', 'application/json').send('{}')
+    assert.deepEqual([response.status, response.body], [200, 'profiles'])
   })
 
   it('hands over bytes and deadline', async () => {

@@ -60,6 +60,8 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
   const observer: AdmissionObserver = {
     reviewAnswered: ({ outcome }) => void outcomes.push(outcome),
     reviewRefused: (_webhook, reason) => void refused.push(reason),
+    exceptionsUsed: nothing,
+    exceptionMalformed: nothing,
     namespaceLookupFailed: (namespace) => void errors.push(`lookup of ${namespace}`),
     httpError: (_listener, _status, error) => void errors.push(error.message),
     connectionError: nothing,
@@ -78,8 +80,11 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
     },
     resolvePolicy: resolveNamespace,
     findFlagged,
+    findException: () => undefined,
+    exceptionsUsed: nothing,
     observer,
     now: () => 0,
+    clock: () => 0,
   }
   return { mutate: createMutate(context), validate: createValidate(context), asked, outcomes, refused, errors }
 }

@@ -11,6 +11,8 @@ import { watchContainers } from './containerDirectory.ts'
 import { EXCEPTIONS_PATH, readListedException, watchExceptions } from './exceptions.ts'
 import { createKubernetesVerdictStore } from './imageVerdicts.ts'
 import { watchNamespaces } from './namespaces.ts'
+import { watchProfiles } from './profiles.ts'
+import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
 
 const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
@@ -25,13 +27,16 @@ export function connect(kubeconfig: string | undefined): KubernetesClient {
   return createClient(loadKubeConfig(kubeconfig === undefined ? 'in-cluster' : { file: kubeconfig }))
 }
 
-/** What the admission thread sees of a cluster. */
-export interface AdmissionView {
+/** What the admission thread sees of a cluster. `T` is a profile as the policy uses it. */
+export interface AdmissionView<T> {
   cached(name: string): Labels | undefined
   live(name: string): Promise<Labels | undefined>
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
-  minor(): number | undefined
+  readonly minor: () => number | undefined
   readonly exceptions: ExceptionSource
+  /** Every namespace known now. */
+  readonly all: () => ReadonlyMap<string, Labels>
+  readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
   stop(): Promise<void>
 }
 
@@ -42,25 +47,29 @@ async function readMinor(client: KubernetesClient): Promise<number | undefined> 
   return Number.isInteger(number) ? number : undefined
 }
 
-/** Follows namespaces, exceptions and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
-export async function watchForAdmission(
+/** Follows namespaces, profiles, exceptions and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
+export async function watchForAdmission<T extends object>(
   kubeconfig: string | undefined,
+  loadProfile: ProfilesOptions<T>['load'],
   onProblem: (message: string) => void,
-): Promise<AdmissionView> {
+): Promise<AdmissionView<T>> {
   const client = connect(kubeconfig)
   const namespaces = watchNamespaces({ client, onProblem })
   const exceptions = watchExceptions({ client, now: () => Date.now(), onProblem })
+  const profiles = watchProfiles({ client, load: loadProfile, now: () => performance.now(), onProblem })
+  const stop = async (): Promise<void> => {
+    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop()])
+    client.close()
+  }
   let minor: number | undefined
   const refresh = async (): Promise<void> => {
     minor = (await readMinor(client)) ?? minor
   }
   try {
-    await namespaces.synced(START_MILLISECONDS)
-    await exceptions.synced(START_MILLISECONDS)
+    await Promise.all([namespaces, profiles, exceptions].map((watched) => watched.synced(START_MILLISECONDS)))
     await refresh()
   } catch (error) {
-    await Promise.all([namespaces.stop(), exceptions.stop()])
-    client.close()
+    await stop()
     throw error
   }
   const timer = setInterval(
@@ -72,11 +81,12 @@ export async function watchForAdmission(
     cached: (name) => namespaces.get(name),
     live: (name) => namespaces.getLive(name),
     minor: () => minor,
+    all: namespaces.all,
+    profiles,
     exceptions,
     async stop() {
       clearInterval(timer)
-      await Promise.all([namespaces.stop(), exceptions.stop()])
-      client.close()
+      await stop()
     },
   }
 }

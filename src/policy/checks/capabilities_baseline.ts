@@ -1,5 +1,6 @@
 import type { Check, CheckFunction } from '../types.ts'
 import { inContainers, joinValues } from '../checkHelpers.ts'
+import { DEFAULT_CAPABILITIES, removalAdvice } from '../dangerousCapabilities.ts'
 
 /*
  * Adding NET_RAW, SYS_ADMIN or any other capability beyond the runtime's default set is forbidden.
@@ -11,22 +12,6 @@ import { inContainers, joinValues } from '../checkHelpers.ts'
  * Source: kubernetes/pod-security-admission:policy/check_capabilities_baseline.go
  */
 
-const ALLOWED: ReadonlySet<string> = new Set([
-  'AUDIT_WRITE',
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'MKNOD',
-  'NET_BIND_SERVICE',
-  'SETFCAP',
-  'SETGID',
-  'SETPCAP',
-  'SETUID',
-  'SYS_CHROOT',
-])
-
 const RULE = {
   check: 'capabilities_baseline',
   reason: 'non-default capabilities',
@@ -36,9 +21,11 @@ const RULE = {
 
 const capabilitiesBaseline_1_0: CheckFunction = (_metadata, spec) =>
   inContainers(RULE, spec, (container, path) => {
-    const beyond = (container.securityContext?.capabilities?.add ?? []).filter((name) => !ALLOWED.has(name))
+    const beyond = (container.securityContext?.capabilities?.add ?? []).filter(
+      (name) => !DEFAULT_CAPABILITIES.has(name),
+    )
     return beyond.length > 0
-      ? { path: `${path}.securityContext.capabilities.add`, found: joinValues(beyond) }
+      ? { path: `${path}.securityContext.capabilities.add`, found: joinValues(beyond), fix: removalAdvice(beyond) }
       : undefined
   })
 

@@ -1,5 +1,6 @@
 import type { Check, CheckFunction } from '../types.ts'
 import { inContainers, isWindowsPod, joinValues, NOT_SET } from '../checkHelpers.ts'
+import { removalAdvice } from '../dangerousCapabilities.ts'
 
 /*
  * Containers must drop ALL capabilities and may add only NET_BIND_SERVICE.
@@ -32,7 +33,7 @@ const mayAddOnlyNetBindService: CheckFunction = (_metadata, spec) =>
   inContainers(ADD, spec, (container, path) => {
     const beyond = (container.securityContext?.capabilities?.add ?? []).filter((name) => name !== 'NET_BIND_SERVICE')
     return beyond.length > 0
-      ? { path: `${path}.securityContext.capabilities.add`, found: joinValues(beyond) }
+      ? { path: `${path}.securityContext.capabilities.add`, found: joinValues(beyond), fix: removalAdvice(beyond) }
       : undefined
   })
 

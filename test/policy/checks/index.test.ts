@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { checkPodShape } from '../../../src/kube/podShape.ts'
-import { CHECKS } from '../../../src/policy/checks/index.ts'
+import { CHECK_IDS, CHECKS, PROFILE_CHECKS } from '../../../src/policy/checks/index.ts'
 import { MAX_WARNING, violationLine } from '../../../src/policy/denial.ts'
 import type { Check, Violation } from '../../../src/policy/types.ts'
 import { FIXTURES } from '../../fixtures/checks/index.ts'
+import { PROFILE_FIXTURES } from '../../fixtures/profileChecks/index.ts'
 
 const summary = ({ path, found }: Violation): string => `${path}=${found}`
 
@@ -47,6 +48,43 @@ describe('checks', () => {
   }
 })
 
+describe('checks that only profiles ask for', () => {
+  for (const { id, phrase, off, pass, fail } of PROFILE_FIXTURES) {
+    describe(id, () => {
+      const check = PROFILE_CHECKS.find((candidate) => candidate.id === id)
+      assert.ok(check, `fixtures for an unknown check ${id}`)
+      const level = { extends: { level: 'baseline' } } as const
+
+      it('does not run where no profile asks for it', () => {
+        assert.equal(check.create({ ...level, ...off }), undefined)
+        assert.equal(check.create(level), undefined)
+      })
+
+      for (const [name, [settings, template]] of Object.entries(pass)) {
+        it(`passes: ${name}`, () => {
+          assert.equal(checkPodShape(template.metadata, template.spec, ''), undefined)
+          const violations = check.create({ ...level, ...settings })?.(template.metadata, template.spec)
+          assert.deepEqual(violations?.map(summary), [])
+        })
+      }
+
+      for (const [name, [settings, template, expected]] of Object.entries(fail)) {
+        it(`fails: ${name}`, () => {
+          assert.equal(checkPodShape(template.metadata, template.spec, ''), undefined)
+          const violations = check.create({ ...level, ...settings })?.(template.metadata, template.spec) ?? []
+          assert.deepEqual(violations.map(summary), expected)
+          for (const violation of violations) {
+            assert.equal(violation.check, id)
+            assert.equal(violation.container, containerOf(violation))
+            assert.ok(violationLine(violation).length <= MAX_WARNING)
+            assert.ok(violationLine(violation).includes(phrase))
+          }
+        })
+      }
+    })
+  }
+})
+
 /** The container that a path is about, by the names in the fixtures' minimal pod. */
 const containerOf = ({ path, container }: Violation): string | undefined => {
   if (path.startsWith('spec.containers')) return 'web'
@@ -61,13 +99,25 @@ describe('the list of checks', () => {
 
   it('has one file per check, named by its ID', () => {
     const files = readdirSync('src/policy/checks').map((file) => file.replace(/\.ts$/u, ''))
-    assert.deepEqual(files.filter((file) => file !== 'index').sort(), [...ids].sort())
+    assert.deepEqual(files.filter((file) => file !== 'index').sort(), CHECK_IDS)
+    assert.equal(new Set(CHECK_IDS).size, CHECK_IDS.length)
   })
 
   it('has one fixture file per check, and no other', () => {
     const files = readdirSync('test/fixtures/checks').map((file) => file.replace(/\.ts$/u, ''))
     assert.deepEqual(files.filter((file) => file !== 'index' && file !== 'pods').sort(), [...ids].sort())
     assert.deepEqual(FIXTURES.map(({ id }) => id).sort(), [...ids].sort())
+  })
+
+  it('has one fixture file per check that only profiles ask for, and no other; each passes and fails', () => {
+    const asked = PROFILE_CHECKS.map(({ id }) => id).sort()
+    const files = readdirSync('test/fixtures/profileChecks').map((file) => file.replace(/\.ts$/u, ''))
+    assert.deepEqual(files.filter((file) => file !== 'index' && file !== 'profiles').sort(), asked)
+    assert.deepEqual(PROFILE_FIXTURES.map(({ id }) => id).sort(), asked)
+    for (const { id, pass, fail } of PROFILE_FIXTURES) {
+      assert.ok(Object.keys(pass).length > 0, `nothing passes ${id}`)
+      assert.ok(Object.keys(fail).length > 0, `nothing fails ${id}`)
+    }
   })
 
   for (const check of CHECKS) {

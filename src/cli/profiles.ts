@@ -1,0 +1,34 @@
+/** AdmissionProfile objects among others, ready to judge by. */
+import { printable } from '../kube/text.ts'
+import { loadProfile, type CompiledProfile } from '../policy/compileProfile.ts'
+import { PROFILE_API_VERSION, PROFILE_KIND } from '../policy/profile.ts'
+import { UnusableError } from './io.ts'
+import { readObjects } from './objects.ts'
+import type { FoundObject } from './objects.ts'
+
+/**
+ * Name -> profile, for every AdmissionProfile object. Throws UnusableError, one line for each problem, for one that cannot be read,
+ * contradicts itself, or has the name of another: offline nobody has refused it before.
+ */
+export function profilesAmong(objects: readonly FoundObject[]): Map<string, CompiledProfile> {
+  const found = new Map<string, CompiledProfile>()
+  const problems: string[] = []
+  for (const { file, object } of objects) {
+    if (object.kind !== PROFILE_KIND || object.apiVersion.split('/')[0] !== PROFILE_API_VERSION.split('/')[0]) continue
+    const { metadata } = object as { readonly metadata?: { readonly name?: unknown } | null }
+    const who = `${file}: AdmissionProfile ${printable(String(metadata?.name), 80)}`
+    const loaded = loadProfile(object)
+    if (loaded.profile === undefined) problems.push(...loaded.problems.map((problem) => `${who}: ${problem}`))
+    else if (found.has(loaded.profile.name)) problems.push(`${who}: there is another one with this name`)
+    else found.set(loaded.profile.name, loaded.profile)
+  }
+  if (problems.length > 0) throw new UnusableError(problems.join('\n'))
+  return found
+}
+
+/** Reads a file or folder of AdmissionProfile objects. */
+export async function readProfiles(path: string): Promise<Map<string, CompiledProfile>> {
+  return profilesAmong(
+    await readObjects([path], { readStdin: () => Promise.reject(new UnusableError('standard input is not a file')) }),
+  )
+}
