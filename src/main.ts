@@ -76,7 +76,7 @@ const actions: CliActions = {
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(options.kubeconfig)
   },
-  async manifests({ url, ca, namespace, scope, podSecurityLabels }) {
+  async manifests({ url, ca, namespace, scope, podSecurityLabels, requireLabelsExcept }) {
     let caBundle: string
     try {
       caBundle = await readFile(ca, 'utf8')
@@ -90,6 +90,7 @@ const actions: CliActions = {
         ownNamespace: namespace,
         scope: scope === 'cluster' ? 'cluster' : 'namespaces',
         podSecurityLabels,
+        requireLabels: requireLabelsExcept && { except: requireLabelsExcept },
       })
     } catch (error) {
       throw new UnusableError((error as Error).message)

@@ -217,7 +217,7 @@ describe('renderManifests', () => {
   const caBundle = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
   const options = { caBundle, ownNamespace: 'drawbridge', scope: 'namespaces' } as const
 
-  it('is one stream of CRDs and configurations', () => {
+  it('is one stream of CRDs, guard and configurations', () => {
     const documents = loadAll(renderManifests({ ...options, endpoint: { url: 'https://127.0.0.1:8443' } })) as {
       kind: string
       metadata: { name: string }
@@ -226,6 +226,9 @@ describe('renderManifests', () => {
       documents.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
       [
         'CustomResourceDefinition/imageverdicts.drawbridge.dev',
+        'ValidatingAdmissionPolicy/drawbridge-guard',
+        'ValidatingAdmissionPolicyBinding/drawbridge-guard',
+        'ClusterRole/drawbridge-namespace-weakener',
         'MutatingWebhookConfiguration/drawbridge',
         'ValidatingWebhookConfiguration/drawbridge',
       ],
