@@ -56,15 +56,16 @@ const isRaised = (label: string): string =>
 const freeAdvice = (label: string): string => `(${absentBefore(label)} && ${isSet(label)}) || (${isRaised(label)})`
 
 /**
- * `privileged` asks for nothing, and must not look like an opt-in. Beside the other kind of `enforce` label, whose stricter one holds, a new one
- * may be the stricter by name at a version that checks less: free only at the same version.
+ * `privileged` asks for nothing, and must not look like an opt-in. Of two kinds of `enforce` labels the stricter by name holds, whatever its
+ * version: beside the other kind a change is free only at the other's version.
  */
 const freeEnforce = (label: string, other: string | undefined): string => {
   const beside =
     other === undefined
       ? ''
       : ` && (${absentBefore(other)} || (${was(other)} in variables.rank && ${version(was(`${other}-version`))} == ${version(is(`${label}-version`))}))`
-  return `(${absentBefore(label)} && ${isSet(label)} && ${is(label)} != 'privileged'${beside}) || (${isRaised(label)})`
+  const added = `${absentBefore(label)} && ${isSet(label)} && ${is(label)} != 'privileged'`
+  return `((${added}) || (${isRaised(label)}))${beside}`
 }
 
 /** A newer version is not always the stricter one, so none is free. Where nothing was at that version, nothing becomes weaker. */

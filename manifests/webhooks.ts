@@ -18,7 +18,7 @@ export interface Rule {
   readonly apiVersions: readonly string[]
   readonly operations: readonly ('CREATE' | 'UPDATE')[]
   readonly resources: readonly string[]
-  readonly scope: 'Namespaced'
+  readonly scope: 'Namespaced' | 'Cluster'
 }
 
 /** One webhook of a configuration, without what depends on the installation. */
@@ -29,6 +29,8 @@ export interface WebhookEntry {
   /** What the labels of the namespace must say. */
   readonly namespaceLabels: readonly LabelTerm[]
   readonly rules: readonly Rule[]
+  /** Set for an entry about cluster-scoped objects: where it is sent, and which changes (a CEL expression). */
+  readonly clusterScoped?: { readonly path: string; readonly matchCondition?: string | undefined } | undefined
 }
 
 /** `namespaces`: only where a label asks for it. `cluster`: verdicts hold in every namespace without `quarantine: off`. */
@@ -82,6 +84,25 @@ const PODS: readonly Rule[] = [
   rule('', ['CREATE', 'UPDATE'], ['pods']),
   rule('', ['UPDATE'], ['pods/ephemeralcontainers', 'pods/resize']),
 ]
+
+/**
+ * The labels of a namespace changed and hold one of ours or of Pod Security. Ignore: the guard (guard.ts) holds without us, a label that
+ * nobody can resolve enforces restricted anyway, and a cluster that cannot make namespaces cannot be repaired.
+ */
+const NAMESPACES: WebhookEntry = {
+  name: 'namespaces.drawbridge.dev',
+  type: 'validating',
+  failurePolicy: 'Ignore',
+  namespaceLabels: [],
+  rules: [{ ...rule('', ['CREATE', 'UPDATE'], ['namespaces']), scope: 'Cluster' }],
+  clusterScoped: {
+    path: '/validate-namespaces',
+    matchCondition: [
+      'has(object.metadata.labels) && object.metadata.labels.exists(key, key.startsWith("drawbridge.dev/") || key.startsWith("pod-security.kubernetes.io/"))',
+      '(request.operation == "CREATE" || !has(oldObject.metadata.labels) || object.metadata.labels != oldObject.metadata.labels)',
+    ].join(' && '),
+  },
+}
 
 /**
  * "CREATE, or the pod spec or template differs from the old one": scaling down, a controller's status and a finaliser pass while
@@ -150,6 +171,7 @@ export function webhookEntries(scope: QuarantineScope, podSecurityLabels = false
         },
       ]
     }),
+    NAMESPACES,
   ]
 }
 
@@ -192,6 +214,13 @@ function clientConfig(options: WebhookOptions, path: string): Readonly<Record<st
   return { service: { namespace, name, path, port: port ?? 443 }, ...ca }
 }
 
+function matchConditions({ clusterScoped }: WebhookEntry): Readonly<Record<string, unknown>> {
+  if (clusterScoped === undefined)
+    return { matchConditions: [{ name: 'significant-change', expression: SIGNIFICANT_CHANGE }] }
+  const { matchCondition } = clusterScoped
+  return matchCondition === undefined ? {} : { matchConditions: [{ name: 'concerned', expression: matchCondition }] }
+}
+
 /**
  * The two configuration objects, named `drawbridge`.
  *
@@ -201,17 +230,24 @@ export function webhookConfigurations(options: WebhookOptions): readonly Webhook
   const excluded = [...new Set(['kube-system', options.ownNamespace])]
   const webhook = (entry: WebhookEntry): Readonly<Record<string, unknown>> => ({
     name: entry.name,
-    clientConfig: clientConfig(options, entry.type === 'mutating' ? '/mutate' : '/validate'),
+    clientConfig: clientConfig(
+      options,
+      entry.clusterScoped?.path ?? (entry.type === 'mutating' ? '/mutate' : '/validate'),
+    ),
     failurePolicy: entry.failurePolicy,
-    namespaceSelector: {
-      // The API server itself sets this label; nobody else can.
-      matchExpressions: [
-        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: excluded },
-        ...entry.namespaceLabels,
-      ],
-    },
+    ...(entry.clusterScoped
+      ? {}
+      : {
+          namespaceSelector: {
+            // The API server itself sets this label; nobody else can.
+            matchExpressions: [
+              { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: excluded },
+              ...entry.namespaceLabels,
+            ],
+          },
+        }),
     rules: entry.rules,
-    matchConditions: [{ name: 'significant-change', expression: SIGNIFICANT_CHANGE }],
+    ...matchConditions(entry),
     matchPolicy: 'Equivalent',
     sideEffects: 'NoneOnDryRun',
     timeoutSeconds: 5,

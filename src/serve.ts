@@ -9,6 +9,8 @@ import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
 import type { ServingCertificates } from '../certs/files.ts'
 import { createMutate } from '../webhooks/mutate.ts'
 import { createValidate } from '../webhooks/validate.ts'
+import { createValidateNamespaces } from '../webhooks/namespaces.ts'
+import type { ListPods } from '../webhooks/namespaces.ts'
 import type { NamespaceSource } from '../webhooks/context.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { readNamespaceLabels } from './cli/namespaces.ts'
@@ -18,6 +20,7 @@ import { keepToken, readToken } from './config/secrets.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
+import { createExemptions } from './policy/exemptions.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import type { NamespacePolicy } from './policy/types.ts'
 import { parseReference } from './kube/reference.ts'
@@ -97,6 +100,8 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
 
 /** Where the labels of namespaces come from, and which version `latest` is. */
 interface View extends NamespaceSource {
+  /** Absent where there are no existing pods. */
+  readonly listPods?: ListPods | undefined
   minor(): number | undefined
   stop(): Promise<void>
 }
@@ -208,6 +213,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     namespaces: view,
     resolvePolicy: cachedPolicies(view, config.podSecurityLabels),
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
+    exemptions: createExemptions(config.exemptions),
     observer,
     now: () => performance.now(),
   }
@@ -223,6 +229,11 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         handler: webhookApp({
           mutate: createMutate(context),
           validate: createValidate(context),
+          validateNamespaces: createValidateNamespaces({
+            ...context,
+            resolveLive: (labels) => Promise.resolve(context.resolvePolicy(labels)),
+            listPods: view.listPods,
+          }),
           onError: (status, error) => observer.httpError('webhook', status, error),
         }),
         onConnectionError: (error) => observer.connectionError('webhook', error),

@@ -2,6 +2,7 @@
 import type { AdmissionRequest, AdmissionResponse, Labels } from '../src/kube/types.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import type { AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
+import type { Exemptions } from '../src/policy/exemptions.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
 import { errorReply, jsonReply } from '../src/server/reply.ts'
@@ -18,6 +19,8 @@ export interface AdmissionContext {
   readonly namespaces: NamespaceSource
   readonly resolvePolicy: (labels: Labels) => NamespacePolicy
   readonly findFlagged: FindFlagged
+  /** Requests that no check is for. */
+  readonly exemptions: Exemptions
   readonly observer: AdmissionObserver
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -97,13 +100,23 @@ async function decideInTime(
   }
 }
 
-/** Decodes a review, decides it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
-export async function handleReview(
+/** Decodes a review, decides it by the policy of its namespace, encodes the answer. */
+export function handleReview(
   webhook: 'mutate' | 'validate',
   body: Buffer,
   timeoutMilliseconds: number,
   decide: Decide,
   context: AdmissionContext,
+): Promise<Reply> {
+  return answerBody(webhook, body, context, (request) => decideInTime(request, decide, timeoutMilliseconds, context))
+}
+
+/** Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
+export async function answerBody(
+  webhook: 'mutate' | 'validate' | 'namespaces',
+  body: Buffer,
+  context: Pick<AdmissionContext, 'observer' | 'now'>,
+  decide: (request: AdmissionRequest) => Decision | Promise<Decision>,
 ): Promise<Reply> {
   const started = context.now()
   let json: unknown
@@ -127,7 +140,7 @@ export async function handleReview(
   const { request } = review
   let decision: Decision
   try {
-    decision = await decideInTime(request, decide, timeoutMilliseconds, context)
+    decision = await decide(request)
   } catch (error) {
     // A bug of ours must not let a pod through, and must not take the answer away from the API server.
     context.observer.httpError('webhook', 500, error instanceof Error ? error : new Error(String(error)))

@@ -6,7 +6,7 @@ import { handleReview } from './context.ts'
 import type { AdmissionContext, Decide } from './context.ts'
 
 const decideValidation: Decide = (request, policy, context) => {
-  const judgement = judge({ request, policy, findFlagged: context.findFlagged })
+  const judgement = judge({ request, policy, findFlagged: context.findFlagged, exemptions: context.exemptions })
   return {
     response: decisionResponse(request.uid, judgement),
     outcome: judgement.allowed ? 'allowed' : 'denied',

@@ -8,7 +8,7 @@ export type AdmissionOutcome = 'allowed' | 'mutated' | 'denied' | 'failed'
 
 /** One answered review. Names are for the log only: a metric label never carries a pod name. */
 export interface AnsweredReview {
-  readonly webhook: 'mutate' | 'validate'
+  readonly webhook: 'mutate' | 'validate' | 'namespaces'
   readonly outcome: AdmissionOutcome
   readonly seconds: number
   readonly namespace?: string | undefined
@@ -22,7 +22,7 @@ export interface AnsweredReview {
 export interface AdmissionObserver {
   reviewAnswered(review: AnsweredReview): void
   /** A request that is not a review that could be answered as one. */
-  reviewRefused(webhook: 'mutate' | 'validate', reason: string): void
+  reviewRefused(webhook: 'mutate' | 'validate' | 'namespaces', reason: string): void
   namespaceLookupFailed(namespace: string, error: unknown): void
   httpError(listener: string, status: number, error: Error): void
   connectionError(listener: string, error: Error): void

@@ -15,6 +15,7 @@ import {
   type Subject,
 } from './denial.ts'
 import { evaluate } from './evaluate.ts'
+import { findExemption, type Exemptions } from './exemptions.ts'
 import { formatProfile } from './namespace.ts'
 import { isSignificantUpdate } from './significance.ts'
 import type { FindFlagged, FlaggedImage, NamespacePolicy, ProfileAtVersion, Violation } from './types.ts'
@@ -25,6 +26,8 @@ export interface JudgeInput {
   readonly policy: NamespacePolicy
   /** The verdict index; absent: no image is flagged. */
   readonly findFlagged?: FindFlagged | undefined
+  /** Absent: nothing is exempt. */
+  readonly exemptions?: Exemptions | undefined
 }
 
 /** A flagged image and where the object names it. */
@@ -44,7 +47,7 @@ export interface Judgement {
   readonly message: string
   /** Each at most 255 characters. */
   readonly warnings: readonly string[]
-  /** Keys as upstream's: `enforce-policy`, `audit-violations`, `error`; and `flagged-images`. Values at most 1 KiB. */
+  /** Keys as upstream's: `enforce-policy`, `audit-violations`, `exempt`, `error`; and `flagged-images`. Values at most 1 KiB. */
   readonly auditAnnotations: Readonly<Record<string, string>>
   /** Of the enforced profile, found in a pod (they deny) or a template (they warn). */
   readonly violations: readonly Violation[]
@@ -61,6 +64,16 @@ export interface Judgement {
  * whatever JSON `object` and `oldObject` hold.
  */
 export const judge = (input: JudgeInput): Judgement => {
+  const { request, policy, exemptions } = input
+  if (!isJudged(request, policy)) return ALLOWED
+  const exempt = exemptions && findExemption(exemptions, request)
+  if (exempt === undefined) return judgeWhole(input)
+  // Exempt from the checks, as upstream; a verdict is about an image that misbehaved, whoever starts it.
+  const judgement = judgeWhole({ ...input, policy: { quarantine: policy.quarantine, problems: [] } })
+  return { ...judgement, auditAnnotations: { ...judgement.auditAnnotations, exempt } }
+}
+
+const judgeWhole = (input: JudgeInput): Judgement => {
   const { request, policy } = input
   if (!isJudged(request, policy)) return ALLOWED
   const isPod = isPodRequest(request)

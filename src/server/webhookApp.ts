@@ -1,4 +1,4 @@
-/** The webhook listener: `POST /mutate`, `POST /validate`. */
+/** The webhook listener: `POST /mutate`, `POST /validate`, `POST /validate-namespaces`. */
 import type { Express } from 'express'
 import { bodyOf, errorAnswers, newApp, notFound, readBody, requireJson, sendReply } from './reply.ts'
 import type { Reply } from './reply.ts'
@@ -25,12 +25,14 @@ export function timeoutMilliseconds(value: unknown): number {
 export function webhookApp(options: {
   readonly mutate: ReviewHandler
   readonly validate: ReviewHandler
+  readonly validateNamespaces: ReviewHandler
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
   for (const [path, handler] of [
     ['/mutate', options.mutate],
     ['/validate', options.validate],
+    ['/validate-namespaces', options.validateNamespaces],
   ] as const) {
     app.post(path, requireJson, readBody(REVIEW_LIMIT_BYTES), async (request, response) => {
       sendReply(response, await handler(bodyOf(request), timeoutMilliseconds(request.query['timeout'])))

@@ -143,6 +143,11 @@ const UPDATES: readonly (readonly [Short, Short, Needed])[] = [
     { 'ps:enforce': 'baseline', enforce: 'restricted', 'enforce-version': 'v1.0' },
     'baseline',
   ],
+  [
+    { enforce: 'baseline', 'enforce-version': 'v1.0', 'ps:enforce': 'baseline' },
+    { enforce: 'restricted', 'enforce-version': 'v1.0', 'ps:enforce': 'baseline' },
+    'baseline',
+  ],
 ]
 
 const CREATIONS: readonly (readonly [Short, Needed])[] = [
@@ -329,9 +334,9 @@ describe('the guard of the namespace labels, on a real API server', function () 
         'drawbridge.dev/seccomp from (not set) to off; this needs the RBAC verb "weaken" on admissionprofiles.drawbridge.dev "restricted": ' +
         how,
     )
-    const made = await create('guard-manager', 'guard-new', { quarantine: 'off' })
+    const answer = await create('guard-manager', 'guard-new', { quarantine: 'off' })
     assert.equal(
-      made.slice(made.indexOf('drawbridge: ')),
+      answer.slice(answer.indexOf('drawbridge: ')),
       'drawbridge: namespace "guard-new" may ask for less after this change: drawbridge.dev/quarantine from (not set) to off; ' +
         'this needs the RBAC verb "weaken" on admissionprofiles.drawbridge.dev (all of them): ' +
         how,

@@ -8,6 +8,8 @@ import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { watchContainers } from './containerDirectory.ts'
 import { createKubernetesVerdictStore } from './imageVerdicts.ts'
+import { listNamespacePods } from './namespacePods.ts'
+import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
 
@@ -27,6 +29,8 @@ export function connect(kubeconfig: string | undefined): KubernetesClient {
 export interface AdmissionView {
   cached(name: string): Labels | undefined
   live(name: string): Promise<Labels | undefined>
+  /** Pods of a namespace, page by page, as `listNamespacePods`. */
+  listPods(namespace: string, pageSize: number, remainingMs: () => number): AsyncIterable<PodPage>
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   minor(): number | undefined
   stop(): Promise<void>
@@ -66,6 +70,7 @@ export async function watchForAdmission(
   return {
     cached: (name) => namespaces.get(name),
     live: (name) => namespaces.getLive(name),
+    listPods: (namespace, pageSize, remainingMs) => listNamespacePods(client, namespace, pageSize, remainingMs),
     minor: () => minor,
     async stop() {
       clearInterval(timer)
