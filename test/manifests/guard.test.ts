@@ -40,6 +40,17 @@ describe('the guard', () => {
       assert.ok(expression.split('authorizer').length <= 2, name)
   })
 
+  it('requires labels of everybody but the cluster itself, Drawbridge and who is listed', () => {
+    const [policy] = guardObjects({ ownNamespace: 'gate', requireLabels: { except: ['shop', 'kube-system'] } })
+    const { validations } = policy!['spec'] as { readonly validations: readonly { expression: string }[] }
+    assert.equal(
+      validations[1]?.expression,
+      "request.operation != 'CREATE' || " +
+        "object.metadata.name in ['default', 'gate', 'kube-node-lease', 'kube-public', 'kube-system', 'shop'] || " +
+        "['drawbridge.dev/enforce'].exists(label, variables.is[label] != '(not set)') || variables.mayWeaken",
+    )
+  })
+
   for (const name of ["a' || true || 'b", 'UPPER', '', '-a', 'a'.repeat(64)]) {
     it(`refuses to exempt ${JSON.stringify(name.slice(0, 20))} from requireLabels: it is no name`, () => {
       assert.throws(

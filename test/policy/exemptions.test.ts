@@ -7,7 +7,7 @@ import { resolveNamespace } from '../../src/policy/namespace.ts'
 
 const EXEMPTIONS = createExemptions({ users: ['jane'], namespaces: ['infra'], runtimeClasses: ['kata'] })
 
-const request = (changes: Partial<AdmissionRequest> = {}, runtimeClassName: unknown = undefined): AdmissionRequest => ({
+const request = (changes: Partial<AdmissionRequest> = {}, runtimeClassName?: unknown): AdmissionRequest => ({
   uid: 'u',
   kind: { group: '', version: 'v1', kind: 'Pod' },
   resource: { group: '', version: 'v1', resource: 'pods' },

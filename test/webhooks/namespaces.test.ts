@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
+import type { ReviewHandler } from '../../src/server/webhookApp.ts'
 import { createValidateNamespaces } from '../../webhooks/namespaces.ts'
 import type { ListPods, NamespacesContext } from '../../webhooks/namespaces.ts'
 
@@ -40,23 +41,26 @@ const failing = (error: Error): ListPods =>
 
 const clock = { now: 0 }
 
+const endpointWith = (listPods: ListPods | undefined, exempt: readonly string[] = []): ReviewHandler =>
+  createValidateNamespaces({
+    observer: new Proxy({}, { get: () => () => undefined }) as NamespacesContext['observer'],
+    now: () => clock.now,
+    exemptions: createExemptions({ users: [], namespaces: exempt, runtimeClasses: ['kata'] }),
+    resolveLive: (labels) => Promise.resolve(resolveNamespace(labels)),
+    listPods,
+  })
+
 const ask = async (
   old: Short | undefined,
   next: Short,
   changes: {
+    readonly endpoint?: ReviewHandler
     readonly listPods?: ListPods | undefined
     readonly exempt?: readonly string[]
     readonly request?: object
     readonly timeout?: number
   } = {},
 ): Promise<{ readonly allowed: boolean; readonly message?: string; readonly warnings: readonly string[] }> => {
-  const context: NamespacesContext = {
-    observer: new Proxy({}, { get: () => () => undefined }) as NamespacesContext['observer'],
-    now: () => clock.now,
-    exemptions: createExemptions({ users: [], namespaces: changes.exempt ?? [], runtimeClasses: ['kata'] }),
-    resolveLive: (labels) => Promise.resolve(resolveNamespace(labels)),
-    listPods: changes.listPods,
-  }
   const object = (labels: Short): object => ({ metadata: { name: 'shop', labels } })
   const body = {
     apiVersion: 'admission.k8s.io/v1',
@@ -73,7 +77,8 @@ const ask = async (
       ...changes.request,
     },
   }
-  const reply = await createValidateNamespaces(context)(Buffer.from(JSON.stringify(body)), changes.timeout ?? 5000)
+  const endpoint = changes.endpoint ?? endpointWith(changes.listPods, changes.exempt)
+  const reply = await endpoint(Buffer.from(JSON.stringify(body)), changes.timeout ?? 5000)
   assert.equal(reply.status, 200)
   const { response } = JSON.parse(reply.body) as {
     response: { allowed: boolean; status?: { message: string; code: number }; warnings?: string[] }
@@ -194,5 +199,19 @@ describe('POST /validate-namespaces', () => {
         warnings: [`drawbridge: only the first 0 existing pods were checked against baseline:latest: ${why}`],
       })
     }
+  })
+
+  it('looks at four namespaces at once, and says of a fifth that it was left out', async () => {
+    const gate = Promise.withResolvers<void>()
+    const endpoint = endpointWith(async function* () {
+      await gate.promise
+      yield { pods: [pod('a')], remaining: 0 }
+    })
+    const four = Array.from({ length: 4 }, () => ask({}, { enforce: 'baseline' }, { endpoint }))
+    const busy = ['drawbridge: only the first 0 existing pods were checked against baseline:latest: busy; try again']
+    assert.deepEqual((await ask({}, { enforce: 'baseline' }, { endpoint })).warnings, busy)
+    gate.resolve()
+    for (const { warnings } of await Promise.all(four)) assert.deepEqual(warnings, [])
+    assert.deepEqual((await ask({}, { enforce: 'baseline' }, { endpoint })).warnings, [])
   })
 })
