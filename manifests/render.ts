@@ -4,8 +4,10 @@ import { dirname, join } from 'node:path'
 
 import { dump } from 'js-yaml'
 
+import { guardObjects } from './guard.ts'
+import type { GuardOptions, KubernetesObject } from './guard.ts'
 import { webhookConfigurations } from './webhooks.ts'
-import type { WebhookOptions } from './webhooks.ts'
+import type { WebhookConfiguration, WebhookOptions } from './webhooks.ts'
 
 /**
  * The package's manifests/ folder, found from any file of the package: source, compiled or bundled.
@@ -30,25 +32,33 @@ export function readCrds(directory: string = manifestsDirectory()): readonly str
     .map((name) => readFileSync(join(folder, name), 'utf8'))
 }
 
+const documents = (objects: readonly (WebhookConfiguration | KubernetesObject)[]): string =>
+  objects.map((object) => dump(object, { lineWidth: -1, noRefs: true })).join('---\n')
+
 /** The webhook configurations alone, as YAML documents. */
 export function renderWebhooks(options: WebhookOptions): string {
-  return webhookConfigurations(options)
-    .map((object) => dump(object, { lineWidth: -1, noRefs: true }))
-    .join('---\n')
+  return documents(webhookConfigurations(options))
+}
+
+/** The guard of the opt-in alone, as YAML documents. */
+export function renderGuard(options: GuardOptions): string {
+  return documents(guardObjects(options))
 }
 
 /**
- * CRDs and webhook configurations as one stream of YAML documents for `kubectl apply -f -`.
+ * CRDs, the guard and webhook configurations as one stream of YAML documents for `kubectl apply -f -`.
  *
- * @param options where Drawbridge listens, its CA, its namespace and the reach of verdicts
- * @throws Error when the package's manifests folder is missing, or the URL is one that the API server refuses
+ * @param options where Drawbridge listens, its CA, its namespace, the reach of verdicts, and which namespaces need no label
+ * @throws Error when the package's manifests folder is missing, the URL is one that the API server refuses, or a name is none
  */
-export function renderManifests(options: WebhookOptions): string {
+export function renderManifests(options: WebhookOptions & GuardOptions): string {
   if ('url' in options.endpoint) checkUrl(options.endpoint.url)
   if (options.caBundle !== undefined && !options.caBundle.includes('-----BEGIN CERTIFICATE-----')) {
     throw new Error('the CA file holds no PEM certificate (-----BEGIN CERTIFICATE-----)')
   }
-  return [...readCrds(), renderWebhooks(options)].map((text) => text.trimEnd()).join('\n---\n') + '\n'
+  return (
+    [...readCrds(), renderGuard(options), renderWebhooks(options)].map((text) => text.trimEnd()).join('\n---\n') + '\n'
+  )
 }
 
 /** https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#url */

@@ -29,8 +29,8 @@ export interface WebhookEntry {
   /** What the labels of the namespace must say. */
   readonly namespaceLabels: readonly LabelTerm[]
   readonly rules: readonly Rule[]
-  /** Set for an entry about cluster-scoped objects of our own: no namespace selects it, and every change is sent. */
-  readonly clusterScoped?: { readonly path: string } | undefined
+  /** Set for an entry about cluster-scoped objects: where it is sent, and which changes (a CEL expression). */
+  readonly clusterScoped?: { readonly path: string; readonly matchCondition?: string | undefined } | undefined
 }
 
 /** `namespaces`: only where a label asks for it. `cluster`: verdicts hold in every namespace without `quarantine: off`. */
@@ -107,6 +107,25 @@ const PROFILES: WebhookEntry = {
 }
 
 /**
+ * The labels of a namespace changed and hold one of ours or of Pod Security. Ignore: the guard (guard.ts) holds without us, a label that
+ * nobody can resolve enforces restricted anyway, and a cluster that cannot make namespaces cannot be repaired.
+ */
+const NAMESPACES: WebhookEntry = {
+  name: 'namespaces.drawbridge.dev',
+  type: 'validating',
+  failurePolicy: 'Ignore',
+  namespaceLabels: [],
+  rules: [{ ...rule('', ['CREATE', 'UPDATE'], ['namespaces']), scope: 'Cluster' }],
+  clusterScoped: {
+    path: '/validate-namespaces',
+    matchCondition: [
+      'has(object.metadata.labels) && object.metadata.labels.exists(key, key.startsWith("drawbridge.dev/") || key.startsWith("pod-security.kubernetes.io/"))',
+      '(request.operation == "CREATE" || !has(oldObject.metadata.labels) || object.metadata.labels != oldObject.metadata.labels)',
+    ].join(' && '),
+  },
+}
+
+/**
  * "CREATE, or the pod spec or template differs from the old one": scaling down, a controller's status and a finaliser pass while
  * Drawbridge is down, a new image does not. An error in a condition refuses the request under Fail, so every field that may be
  * absent is asked for first. Kinds are those after conversion (`matchPolicy: Equivalent`), the same in every version.
@@ -174,6 +193,7 @@ export function webhookEntries(scope: QuarantineScope, podSecurityLabels = false
       ]
     }),
     PROFILES,
+    NAMESPACES,
   ]
 }
 
@@ -216,6 +236,13 @@ function clientConfig(options: WebhookOptions, path: string): Readonly<Record<st
   return { service: { namespace, name, path, port: port ?? 443 }, ...ca }
 }
 
+function matchConditions({ clusterScoped }: WebhookEntry): Readonly<Record<string, unknown>> {
+  if (clusterScoped === undefined)
+    return { matchConditions: [{ name: 'significant-change', expression: SIGNIFICANT_CHANGE }] }
+  const { matchCondition } = clusterScoped
+  return matchCondition === undefined ? {} : { matchConditions: [{ name: 'concerned', expression: matchCondition }] }
+}
+
 /**
  * The two configuration objects, named `drawbridge`.
  *
@@ -242,9 +269,7 @@ export function webhookConfigurations(options: WebhookOptions): readonly Webhook
           },
         }),
     rules: entry.rules,
-    ...(entry.clusterScoped
-      ? {}
-      : { matchConditions: [{ name: 'significant-change', expression: SIGNIFICANT_CHANGE }] }),
+    ...matchConditions(entry),
     matchPolicy: 'Equivalent',
     sideEffects: 'NoneOnDryRun',
     timeoutSeconds: 5,

@@ -94,7 +94,7 @@ const actions: CliActions = {
       close: () => Promise.resolve(),
     }
   },
-  async manifests({ url, ca, namespace, scope, podSecurityLabels }) {
+  async manifests({ url, ca, namespace, scope, podSecurityLabels, requireLabelsExcept }) {
     let caBundle: string
     try {
       caBundle = await readFile(ca, 'utf8')
@@ -108,6 +108,7 @@ const actions: CliActions = {
         ownNamespace: namespace,
         scope: scope === 'cluster' ? 'cluster' : 'namespaces',
         podSecurityLabels,
+        requireLabels: requireLabelsExcept && { except: requireLabelsExcept },
       })
     } catch (error) {
       throw new UnusableError((error as Error).message)

@@ -10,25 +10,20 @@ import type { ServingCertificates } from '../certs/files.ts'
 import { createMutate } from '../webhooks/mutate.ts'
 import { createValidateProfiles } from '../webhooks/profiles.ts'
 import { createValidate } from '../webhooks/validate.ts'
-import type { NamespaceSource } from '../webhooks/context.ts'
+import { createValidateNamespaces } from '../webhooks/namespaces.ts'
+import { resolveLive } from '../webhooks/context.ts'
+import { clusterView, standaloneView } from './admissionView.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { ownerWorkload } from './adapters/kubernetes/owner.ts'
-import { readExceptions } from './cli/exceptions.ts'
-import { readNamespaceLabels } from './cli/namespaces.ts'
-import { readProfiles } from './cli/profiles.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
-import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
-import { loadProfile } from './policy/compileProfile.ts'
-import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
-import { fixedExceptions } from './policy/exceptionUses.ts'
-import type { ExceptionSource } from './policy/exceptionUses.ts'
+import { createExemptions } from './policy/exemptions.ts'
 import { cachePolicies } from './policy/policyCache.ts'
 import { parseReference } from './kube/reference.ts'
-import type { Labels, ObjectMeta } from './kube/types.ts'
+import type { ObjectMeta } from './kube/types.ts'
 import { adminApp } from './server/adminApp.ts'
 import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
@@ -100,46 +95,6 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
     })),
   )
   return [{ name: 'generated', token: alertToken }, ...configured]
-}
-
-/** Where the labels of namespaces, the profiles and the exceptions come from, and which version `latest` is. */
-interface View extends NamespaceSource {
-  readonly exceptions: ExceptionSource
-  readonly minor: () => number | undefined
-  /** Every namespace known now. */
-  readonly all: () => ReadonlyMap<string, Labels>
-  readonly profiles: {
-    readonly get: FindProfile
-    /** Another number after every change. */
-    readonly generation: () => number
-    readonly read?: (name: string) => Promise<void>
-  }
-  stop(): Promise<void>
-}
-
-/** Namespaces and profiles of a standalone server: from files, and the configured labels for every other name. */
-async function standaloneView(config: Config, observer: AdmissionObserver): Promise<View> {
-  const { namespaces, namespaceLabels, profiles: profilesPath, exceptions } = config.standalone
-  const profiles = profilesPath === undefined ? new Map<string, CompiledProfile>() : await readProfiles(profilesPath)
-  const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
-  const readings = await readExceptions(exceptions === undefined ? [] : [exceptions])
-  for (const [name, { problem }] of readings) if (problem !== undefined) observer.exceptionMalformed(name, problem)
-  const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
-  return {
-    cached: labels,
-    live: (name) => Promise.resolve(labels(name)),
-    minor: () => undefined,
-    exceptions: fixedExceptions(readings, () => Date.now()),
-    all: () => described,
-    profiles: { get: (name) => profiles.get(name), generation: () => 0 },
-    stop: () => Promise.resolve(),
-  }
-}
-
-async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
-  // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
-  const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
-  return watchForAdmission(kubeconfig, loadProfile, (problem) => observer.clusterProblem(problem))
 }
 
 /** Beside, then renamed: a reader never sees half of it. */
@@ -224,6 +179,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       observer.exceptionsUsed(names, by)
       view.exceptions.recordUse(names, by)
     },
+    exemptions: createExemptions(config.exemptions),
     observer,
     now: () => performance.now(),
     clock: () => Date.now(),
@@ -241,6 +197,11 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
           mutate: createMutate(context),
           validate: createValidate(context),
           validateProfiles: createValidateProfiles({ ...context, allNamespaces: view.all }),
+          validateNamespaces: createValidateNamespaces({
+            ...context,
+            resolveLive: (labels) => resolveLive(labels, context),
+            listPods: view.listPods,
+          }),
           onError: (status, error) => observer.httpError('webhook', status, error),
         }),
         onConnectionError: (error) => observer.connectionError('webhook', error),

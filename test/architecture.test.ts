@@ -74,6 +74,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     folders: ['src/alertThread.ts', 'src/threads.ts', 'src/server', 'src/verdicts'],
     packages: ['node:worker_threads'],
   },
+  'src/admissionView.ts': {
+    folders: ['src/kube', 'src/policy', 'src/cli', 'src/config', 'src/observe', 'src/adapters', 'webhooks'],
+    packages: [],
+  },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
 }
 

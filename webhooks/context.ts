@@ -2,7 +2,8 @@
 import type { AdmissionRequest, AdmissionResponse, Labels, ObjectMeta } from '../src/kube/types.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import { printable } from '../src/kube/text.ts'
-import type { AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
+import type { AdmissionEndpoint, AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
+import type { Exemptions } from '../src/policy/exemptions.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
 import type { FindException } from '../src/policy/exceptions.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
@@ -25,6 +26,8 @@ export interface AdmissionContext {
   readonly findException: FindException
   /** A pod is being admitted because of these exceptions. Cheap: nothing waits for it. */
   readonly exceptionsUsed: (names: readonly string[], pod: ObjectMeta) => void
+  /** Requests that no check is for. */
+  readonly exemptions: Exemptions
   readonly observer: AdmissionObserver
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -65,6 +68,17 @@ export function allowUnchanged(uid: string): Decision {
   return { response: { uid, allowed: true }, outcome: 'allowed', reasons: [] }
 }
 
+/** What labels ask for, with profiles that memory does not know read first. Never rejects. */
+export async function resolveLive(
+  labels: Labels,
+  { resolvePolicy, readProfile }: Pick<AdmissionContext, 'resolvePolicy' | 'readProfile'>,
+): Promise<NamespacePolicy> {
+  const policy = resolvePolicy(labels)
+  if (policy.unknownProfiles === undefined || readProfile === undefined) return policy
+  await Promise.all([...new Set(policy.unknownProfiles)].map((name) => readProfile(name)))
+  return resolvePolicy(labels)
+}
+
 /**
  * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels ask for nothing although the API server
  * sent the request here, is read live once; when that fails the caller denies. So is a profile that a label asks for and memory does not
@@ -77,11 +91,7 @@ async function livePolicy(
 ): Promise<NamespacePolicy> {
   const labels = cached ?? (await context.namespaces.live(namespace))
   if (labels === undefined) throw new Error('there is no such namespace')
-  const policy = context.resolvePolicy(labels)
-  const { readProfile } = context
-  if (policy.unknownProfiles === undefined || readProfile === undefined) return policy
-  await Promise.all([...new Set(policy.unknownProfiles)].map((name) => readProfile(name)))
-  return context.resolvePolicy(labels)
+  return resolveLive(labels, context)
 }
 
 async function decideInTime(
@@ -134,7 +144,7 @@ export function handleReview(
 
 /** Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
 export async function answerBody(
-  webhook: 'mutate' | 'validate' | 'profiles',
+  webhook: AdmissionEndpoint,
   body: Buffer,
   context: Pick<AdmissionContext, 'observer' | 'now'>,
   decide: (request: AdmissionRequest) => Decision | Promise<Decision>,

@@ -8,9 +8,9 @@ import { handleReview } from './context.ts'
 import type { AdmissionContext, Decide } from './context.ts'
 
 const decideValidation: Decide = (request, policy, context) => {
-  const { findFlagged, findException } = context
+  const { findFlagged, findException, exemptions } = context
   const now = context.clock()
-  const judgement = judge({ request, policy, findFlagged, exceptions: findException, now, asCreated })
+  const judgement = judge({ request, policy, findFlagged, exceptions: findException, now, exemptions, asCreated })
   // Only what really happens counts. The judge has read the pod: its metadata has the right shape.
   if (judgement.exceptionsUsed.length > 0 && request.dryRun !== true) {
     const { metadata } = request.object as Pod

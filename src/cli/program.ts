@@ -38,6 +38,8 @@ export interface CliActions {
     readonly namespace: string
     readonly scope: 'opted-in' | 'cluster'
     readonly podSecurityLabels: boolean
+    /** New namespaces must have an `enforce` label, except these; undefined: they need none. */
+    readonly requireLabelsExcept: readonly string[] | undefined
   }): Promise<string>
 }
 
@@ -245,7 +247,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
 
   program
     .command('manifests')
-    .description('print the CRDs and webhook configurations, filled in')
+    .description('print the CRDs, the guard of the namespace labels and the webhook configurations, filled in')
     .requiredOption(
       '--url <url>',
       'where the API server reaches the webhook listener, for example https://10.0.0.5:8443',
@@ -258,6 +260,8 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         .default('opted-in'),
     )
     .option('--pod-security-labels', 'also what concerns namespaces with pod-security.kubernetes.io labels', false)
+    .option('--require-labels', 'refuse new namespaces without an enforce label', false)
+    .option('--require-labels-except <name>', 'a namespace that needs none (repeatable)', collect)
     .addHelpText(
       'after',
       `\nExample:\n  drawbridge manifests --url https://${hostname()}:8443 --ca data/tls/ca.crt | kubectl apply -f -\n`,
@@ -269,8 +273,19 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         namespace: string
         quarantineScope: 'opted-in' | 'cluster'
         podSecurityLabels: boolean
+        requireLabels: boolean
+        requireLabelsExcept?: readonly string[]
       }) => {
-        io.out(await actions.manifests({ ...options, scope: options.quarantineScope }))
+        const { requireLabels, requireLabelsExcept = [], quarantineScope } = options
+        if (!requireLabels && requireLabelsExcept.length > 0)
+          throw new UnusableError('--require-labels-except says nothing without --require-labels')
+        io.out(
+          await actions.manifests({
+            ...options,
+            scope: quarantineScope,
+            requireLabelsExcept: requireLabels ? requireLabelsExcept : undefined,
+          }),
+        )
         done(EXIT.ok)
       },
     )

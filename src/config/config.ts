@@ -86,6 +86,20 @@ export const schema = z.strictObject({
     .refine(({ warnAt, denyAt }) => warnAt <= denyAt, 'warnAt must not be larger than denyAt'),
   rules: z.record(z.string().min(1).max(256), ruleOverride).default({}),
   podSecurityLabels: z.boolean().default(false),
+  /** Exact names, as in upstream's AdmissionConfiguration. Requests that match one pass every check; verdicts still hold. */
+  exemptions: z
+    .strictObject({
+      users: z.array(z.string().min(1).max(1024)).max(1000).default([]),
+      namespaces: z
+        .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'))
+        .max(1000)
+        .default([]),
+      runtimeClasses: z
+        .array(z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'wanted the exact name of a RuntimeClass'))
+        .max(1000)
+        .default([]),
+    })
+    .prefault({}),
   drain: duration.prefault('10s'),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })

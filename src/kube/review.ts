@@ -84,6 +84,7 @@ export const answerReview = (
 const REASONS: ReadonlyMap<number, string> = new Map([
   [400, 'BadRequest'],
   [403, 'Forbidden'],
+  [422, 'Invalid'],
   [500, 'InternalError'],
   [503, 'ServiceUnavailable'],
   [504, 'Timeout'],

@@ -17,12 +17,19 @@ import type { Addition, Injected, MutationSettings, PatchOperation } from './typ
  * Empty if there is nothing to do, for mirror pods and Windows pods, and for an object that is no readable pod: refusing it is the
  * validating webhook's work. Pure; never throws, whatever `pod` is.
  */
-export const mutatePod = (pod: unknown, settings: MutationSettings): readonly PatchOperation[] => {
+export const mutatePod = (pod: unknown, settings: MutationSettings): readonly PatchOperation[] =>
+  patchOf(pod, additionsToPod(pod, settings))
+
+/** The pod that `mutatePod`'s patch makes of `pod`; the same object if there is nothing to do. Pure; never throws, whatever `pod` is. */
+export const podAsCreated = (pod: unknown, settings: MutationSettings): unknown =>
+  withAdditions(pod, additionsToPod(pod, settings))
+
+const additionsToPod = (pod: unknown, settings: MutationSettings): readonly Addition[] => {
   const found = findPodTemplate({ group: '', kind: 'Pod' }, pod)
   if (!found || checkPodShape(found.metadata, found.spec, found.path) !== undefined) return []
   const { metadata, spec } = found as PodTemplate
   if (settings.requesterIsNode && Object.hasOwn(metadata.annotations ?? {}, MIRROR_POD_ANNOTATION)) return []
-  return patchOf(pod, additionsTo(spec, settings))
+  return additionsTo(spec, settings)
 }
 
 /**

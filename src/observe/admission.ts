@@ -6,9 +6,12 @@ import type { Logger } from './logger.ts'
 
 export type AdmissionOutcome = 'allowed' | 'mutated' | 'denied' | 'failed'
 
+/** Which of the webhook listener's endpoints. */
+export type AdmissionEndpoint = 'mutate' | 'validate' | 'profiles' | 'namespaces'
+
 /** One answered review. Names are for the log only: a metric label never carries a pod name. */
 export interface AnsweredReview {
-  readonly webhook: 'mutate' | 'validate' | 'profiles'
+  readonly webhook: AdmissionEndpoint
   readonly outcome: AdmissionOutcome
   readonly seconds: number
   readonly namespace?: string | undefined
@@ -22,7 +25,7 @@ export interface AnsweredReview {
 export interface AdmissionObserver {
   reviewAnswered(review: AnsweredReview): void
   /** A request that is not a review that could be answered as one. */
-  reviewRefused(webhook: 'mutate' | 'validate' | 'profiles', reason: string): void
+  reviewRefused(webhook: AdmissionEndpoint, reason: string): void
   /** A pod of this workload (`namespace/Kind/name`) was admitted because of these exceptions. */
   exceptionsUsed(names: readonly string[], by: string): void
   /** Exceptions that grant nothing because they cannot be read. */

@@ -1,28 +1,20 @@
-import { podImages, type PodImage } from '../kube/containers.ts'
+import { podImages } from '../kube/containers.ts'
 import { MIRROR_POD_ANNOTATION } from '../kube/names.ts'
 import { checkPodShape } from '../kube/podShape.ts'
 import { findPodTemplate, type FoundTemplate } from '../kube/podTemplate.ts'
 import { isNodeRequest } from '../kube/review.ts'
 import { isObject } from '../kube/shape.ts'
-import { shorten } from '../kube/text.ts'
 import type { AdmissionRequest, PodTemplate } from '../kube/types.ts'
-import {
-  asWarnings,
-  countExceptionNotes,
-  denialText,
-  flaggedLine,
-  malformedText,
-  MAX_WARNING,
-  nameSubject,
-  profileWarnings,
-  type Subject,
-} from './denial.ts'
+import { asWarnings, countExceptionNotes, denialText, malformedText, type Subject } from './denial.ts'
 import { prepareExceptions, type ExceptionOutcome } from './applyExceptions.ts'
 import { evaluateProfile } from './evaluate.ts'
 import type { FindException } from './exceptions.ts'
+import { findExemption, type Exemptions } from './exemptions.ts'
+import { denyingVerdict, findFlaggedImages, type FlaggedUse } from './flaggedImages.ts'
+import { exceptionWarnings, flaggedHeadline, podWarnings, templateWarnings } from './judgementWarnings.ts'
 import { formatProfile } from './namespace.ts'
 import { isSignificantUpdate } from './significance.ts'
-import type { FindFlagged, FlaggedImage, NamespacePolicy, ProfileAtVersion, Violation } from './types.ts'
+import type { FindFlagged, NamespacePolicy, ProfileAtVersion, Violation } from './types.ts'
 
 export interface JudgeInput {
   readonly request: AdmissionRequest
@@ -39,14 +31,8 @@ export interface JudgeInput {
    * an enforcing namespace would be told that its pods will be denied. Absent: templates are judged as they are.
    */
   readonly asCreated?: ((template: PodTemplate, policy: NamespacePolicy) => PodTemplate) | undefined
-}
-
-/** A flagged image and where the object names it. */
-export interface FlaggedUse extends FlaggedImage {
-  readonly path: string
-  readonly image: string
-  /** Whether this request is denied because of it. */
-  readonly denies: boolean
+  /** Absent: nothing is exempt. */
+  readonly exemptions?: Exemptions | undefined
 }
 
 /** The answer to one admission request; `decisionResponse` (kube/review.ts) encodes it. */
@@ -58,7 +44,7 @@ export interface Judgement {
   readonly message: string
   /** Each at most 255 characters. */
   readonly warnings: readonly string[]
-  /** Keys as upstream's: `enforce-policy`, `audit-violations`, `error`; and `flagged-images`. Values at most 1 KiB. */
+  /** Keys as upstream's: `enforce-policy`, `audit-violations`, `exempt`, `error`; and `flagged-images`. Values at most 1 KiB. */
   readonly auditAnnotations: Readonly<Record<string, string>>
   /** Of the enforced profile, found in a pod (they deny) or a template (they warn). */
   readonly violations: readonly Violation[]
@@ -77,6 +63,16 @@ export interface Judgement {
  * whatever JSON `object` and `oldObject` hold.
  */
 export const judge = (input: JudgeInput): Judgement => {
+  const { request, policy, exemptions } = input
+  if (!isJudged(request, policy)) return ALLOWED
+  const exempt = exemptions && findExemption(exemptions, request)
+  if (exempt === undefined) return judgeWhole(input)
+  // Exempt from the checks, as upstream; a verdict is about an image that misbehaved, whoever starts it.
+  const judgement = judgeWhole({ ...input, policy: { quarantine: policy.quarantine, problems: [] } })
+  return { ...judgement, auditAnnotations: { ...judgement.auditAnnotations, exempt } }
+}
+
+const judgeWhole = (input: JudgeInput): Judgement => {
   const { request, policy } = input
   if (!isJudged(request, policy)) return ALLOWED
   const isPod = isPodRequest(request)
@@ -163,31 +159,6 @@ const findViolations = (profile: ProfileAtVersion | undefined, template: PodTemp
   profile ? evaluateProfile(profile, template.metadata, template.spec) : []
 
 const NOTHING_FOUND: ExceptionOutcome = Object.freeze({ remaining: [], used: [], notes: [] })
-
-/** The verdict that denies an image in this namespace: there, exceptions for the image are suspended. */
-const denyingVerdict = ({ request, policy, findFlagged }: JudgeInput, image: string): string | undefined => {
-  const flagged = policy.quarantine === 'enforce' ? findFlagged?.(image, request.namespace) : undefined
-  return flagged?.phase === 'denying' ? flagged.verdict : undefined
-}
-
-const findFlaggedImages = (
-  { request, policy, findFlagged }: JudgeInput,
-  images: readonly PodImage[],
-  previous: PodTemplate | undefined,
-): readonly FlaggedUse[] => {
-  if (!findFlagged || policy.quarantine === 'off') return []
-  const before = new Set(previous ? podImages(previous.spec).map(({ image }) => image) : [])
-  const seen = new Set<string>()
-  return images.flatMap(({ image, path }) => {
-    // One line per image and verdict, however many containers use it.
-    if (seen.has(image)) return []
-    seen.add(image)
-    const flagged = findFlagged(image, request.namespace)
-    if (!flagged) return []
-    const denies = policy.quarantine === 'enforce' && flagged.phase === 'denying' && !before.has(image)
-    return [{ ...flagged, image, path, denies }]
-  })
-}
 
 const judgeMalformed = (text: string, policy: NamespacePolicy): Judgement => {
   const auditAnnotations = { error: text }
@@ -280,51 +251,6 @@ const answer = (
 }
 
 const MAX_ANNOTATION = 1024
-
-const exceptionWarnings = (notes: readonly string[]): readonly string[] =>
-  notes.map((note) => shorten(`drawbridge: ${note}`, MAX_WARNING))
-
-const flaggedHeadline = (use: FlaggedUse, subject: Subject, policy: NamespacePolicy): string => {
-  const why =
-    use.phase === 'warning'
-      ? 'uses a suspicious image'
-      : policy.quarantine === 'warn'
-        ? 'uses a flagged image (this namespace only warns)'
-        : 'goes on using a flagged image (new pods with it are denied)'
-  return `${nameSubject(subject)} ${why}: ${flaggedLine(use, subject.path)}`
-}
-
-const podWarnings = (
-  { warn }: NamespacePolicy,
-  subject: Subject,
-  violations: readonly Violation[],
-): readonly string[] =>
-  warn
-    ? profileWarnings(`${nameSubject(subject)} would break profile ${formatProfile(warn)}`, violations, subject.path)
-    : []
-
-/** Violations of the enforced profile come first: its pods will really be denied. The warn profile follows if it is another one. */
-const templateWarnings = (
-  { enforce, warn }: NamespacePolicy,
-  subject: Subject,
-  enforced: readonly Violation[],
-  warned: readonly Violation[],
-): readonly string[] => {
-  const name = nameSubject(subject)
-  const both = enforce && warn && formatProfile(enforce) === formatProfile(warn)
-  return [
-    ...(enforce
-      ? profileWarnings(
-          `${name}: its pods will be denied, they break profile ${formatProfile(enforce)}`,
-          enforced,
-          subject.path,
-        )
-      : []),
-    ...(warn && !both
-      ? profileWarnings(`${name}: its pods would break profile ${formatProfile(warn)}`, warned, subject.path)
-      : []),
-  ]
-}
 
 /** Rule 3: the annotation alone exempts nobody; here even both together only change the wording. */
 const isMirrorPod = ({ metadata }: PodTemplate, request: AdmissionRequest): boolean =>

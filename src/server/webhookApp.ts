@@ -1,4 +1,4 @@
-/** The webhook listener: `POST /mutate`, `POST /validate`, `POST /validate-profiles`. */
+/** The webhook listener: `POST /mutate`, `POST /validate`, `POST /validate-profiles`, `POST /validate-namespaces`. */
 import type { Express } from 'express'
 import { bodyOf, errorAnswers, newApp, notFound, readBody, requireJson, sendReply } from './reply.ts'
 import type { Reply } from './reply.ts'
@@ -26,6 +26,7 @@ export function webhookApp(options: {
   readonly mutate: ReviewHandler
   readonly validate: ReviewHandler
   readonly validateProfiles: ReviewHandler
+  readonly validateNamespaces: ReviewHandler
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
@@ -33,6 +34,7 @@ export function webhookApp(options: {
     ['/mutate', options.mutate],
     ['/validate', options.validate],
     ['/validate-profiles', options.validateProfiles],
+    ['/validate-namespaces', options.validateNamespaces],
   ] as const) {
     app.post(path, requireJson, readBody(REVIEW_LIMIT_BYTES), async (request, response) => {
       sendReply(response, await handler(bodyOf(request), timeoutMilliseconds(request.query['timeout'])))

@@ -6,8 +6,10 @@ import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/clie
 import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { watchContainers } from '../../src/adapters/kubernetes/containerDirectory.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
+import { listNamespacePods } from '../../src/adapters/kubernetes/namespacePods.ts'
 import { watchNamespaces } from '../../src/adapters/kubernetes/namespaces.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
+import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -32,6 +34,15 @@ describe('manifests/rbac.yaml', () => {
   before(async () => {
     cluster = sharedCluster()
     await cluster.createNamespace('drawbridge')
+    await cluster.createNamespace('rbac-pods')
+    for (const name of ['a', 'b', 'c']) {
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name, image: 'i' }] } }
+      await waitFor(
+        async () => (await cluster.kubectl(['create', '-n', 'rbac-pods', '-f', '-'], JSON.stringify(pod))).code === 0,
+        20_000,
+        `pod ${name}, which needs its service account`,
+      )
+    }
     await cluster.must([
       'apply',
       '-f',
@@ -53,7 +64,7 @@ describe('manifests/rbac.yaml', () => {
     for (const client of clients) client.close()
     await cluster.must(['delete', 'clusterrolebinding', 'like-drawbridge', 'on-call'])
     await cluster.must(['delete', '-f', join(manifestsDirectory(), 'rbac.yaml')])
-    await cluster.must(['delete', 'namespace', 'drawbridge', '--wait=false'])
+    await cluster.must(['delete', 'namespace', 'drawbridge', 'rbac-pods', '--wait=false'])
     await cluster.must(['delete', 'iv', '--all'])
   })
 
@@ -71,6 +82,10 @@ describe('manifests/rbac.yaml', () => {
     try {
       await Promise.all([store.load(), namespaces.synced(10_000), containers.synced(10_000)])
       await namespaces.getLive('default')
+      const pages: number[] = []
+      for await (const { pods, remaining } of listNamespacePods(client, 'rbac-pods', 2, () => 5000))
+        pages.push(pods.length, remaining ?? -1)
+      assert.deepEqual(pages, [2, 1, 1, 0])
       await store.write(NAME, () => VERDICT)
       const release = { by: 'me', reason: 'r', as: 'fixed', at: 3 } as const
       const released = await store.write(NAME, (current) => ({ ...(current ?? VERDICT), release }))

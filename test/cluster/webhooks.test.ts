@@ -230,6 +230,36 @@ describe('webhook entries on a real API server', function () {
     })
   }
 
+  it('sends namespaces whose labels change and that hold one of ours, nothing else about them', async () => {
+    const namespace = (name: string, own: object): object => ({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name, labels: own },
+    })
+    const dryRun = ['--dry-run=server']
+    const sent = ['namespaces CREATE namespaces']
+    const update = async (...args: readonly string[]): Promise<readonly string[]> => {
+      await cluster.must(args)
+      return [...new Set(taken())]
+    }
+    const createNamespace = (name: string, own: object): Promise<readonly string[]> =>
+      create('default', namespace(name, own), ...dryRun)
+    assert.deepEqual(await createNamespace('wh-new', { 'drawbridge.dev/enforce': 'baseline' }), sent)
+    assert.deepEqual(await createNamespace('wh-new', { 'drawbridge.dev/enforced': 'baseline' }), sent)
+    assert.deepEqual(await createNamespace('wh-new', { 'pod-security.kubernetes.io/enforce': 'baseline' }), sent)
+    assert.deepEqual(await createNamespace('wh-new', { team: 'shop' }), [])
+    const label = ['label', 'ns', 'wh-warn', 'drawbridge.dev/audit=restricted', '--overwrite', ...dryRun]
+    assert.deepEqual(await update(...label), ['namespaces UPDATE namespaces'])
+    assert.deepEqual(await update('annotate', 'ns', 'wh-warn', 'note=x', ...dryRun), [])
+    assert.deepEqual(await update('label', 'ns', 'wh-plain', 'team=shop', ...dryRun), [])
+    const removal = '{"metadata":{"labels":null}}'
+    assert.deepEqual(await update('patch', 'ns', 'wh-warn', '--type=merge', '-p', removal, ...dryRun), [])
+    assert.deepEqual(
+      await update('patch', 'ns', 'wh-warn', '--subresource=status', '--type=merge', '-p', removal, ...dryRun),
+      [],
+    )
+  })
+
   it('compares templates of 1,000 containers within the budget of CEL', async () => {
     const containers = Array.from({ length: 1000 }, (_, index) => ({
       name: `c${index}`,

@@ -159,6 +159,9 @@ describe('webhook entries', () => {
   })
 })
 
+/** Entries about objects that no namespace selects. */
+const CLUSTER_SCOPED: ReadonlySet<unknown> = new Set(['profiles.drawbridge.dev', 'namespaces.drawbridge.dev'])
+
 describe('webhook configurations', () => {
   const caBundle = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
 
@@ -177,14 +180,20 @@ describe('webhook configurations', () => {
       url: 'https://127.0.0.1:8443/validate',
       caBundle: Buffer.from(caBundle).toString('base64'),
     })
+    assert.deepEqual(
+      [validating?.webhooks.at(-1)?.['name'], validating?.webhooks.at(-1)?.['failurePolicy']],
+      ['namespaces.drawbridge.dev', 'Ignore'],
+    )
     for (const webhook of [...(mutating?.webhooks ?? []), ...(validating?.webhooks ?? [])]) {
-      if (webhook['name'] === 'profiles.drawbridge.dev') continue
-      const selector = webhook['namespaceSelector'] as { matchExpressions: readonly LabelTerm[] }
-      assert.deepEqual(selector.matchExpressions[0], {
-        key: 'kubernetes.io/metadata.name',
-        operator: 'NotIn',
-        values: ['kube-system', 'gate'],
-      })
+      const selector = webhook['namespaceSelector'] as { matchExpressions: readonly LabelTerm[] } | undefined
+      if (CLUSTER_SCOPED.has(webhook['name'])) assert.equal(selector, undefined)
+      else {
+        assert.deepEqual(selector?.matchExpressions[0], {
+          key: 'kubernetes.io/metadata.name',
+          operator: 'NotIn',
+          values: ['kube-system', 'gate'],
+        })
+      }
       assert.equal(webhook['objectSelector'], undefined)
       assert.equal(webhook['sideEffects'], 'NoneOnDryRun')
       assert.equal(webhook['matchPolicy'], 'Equivalent')
@@ -245,7 +254,7 @@ describe('renderManifests', () => {
   const caBundle = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
   const options = { caBundle, ownNamespace: 'drawbridge', scope: 'namespaces' } as const
 
-  it('is one stream of CRDs and configurations', () => {
+  it('is one stream of CRDs, guard and configurations', () => {
     const documents = loadAll(renderManifests({ ...options, endpoint: { url: 'https://127.0.0.1:8443' } })) as {
       kind: string
       metadata: { name: string }
@@ -256,6 +265,9 @@ describe('renderManifests', () => {
         'CustomResourceDefinition/admissionexceptions.drawbridge.dev',
         'CustomResourceDefinition/admissionprofiles.drawbridge.dev',
         'CustomResourceDefinition/imageverdicts.drawbridge.dev',
+        'ValidatingAdmissionPolicy/drawbridge-guard',
+        'ValidatingAdmissionPolicyBinding/drawbridge-guard',
+        'ClusterRole/drawbridge-namespace-weakener',
         'MutatingWebhookConfiguration/drawbridge',
         'ValidatingWebhookConfiguration/drawbridge',
       ],

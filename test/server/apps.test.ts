@@ -15,6 +15,7 @@ describe('the webhook app', () => {
     mutate: (body, timeout) => Promise.resolve(jsonReply(200, { bytes: body.length, timeout })),
     validate: () => Promise.reject(new Error('a bug')),
     validateProfiles: () => Promise.resolve(jsonReply(200, 'profiles')),
+    validateNamespaces: () => Promise.resolve(jsonReply(200, 'namespaces')),
     onError: (status) => errors.push(status),
   })
 
@@ -59,6 +60,14 @@ describe('the webhook app', () => {
     errors.length = 0
     const response = await supertest(app).post('/validate').set('Content-Type', 'application/json').send('{}')
     assert.deepEqual([response.status, response.body, errors], [500, { error: 'internal error; see the log' }, [500]])
+  })
+
+  it('has a path for namespaces', async () => {
+    const response = await supertest(app)
+      .post('/validate-namespaces')
+      .set('Content-Type', 'application/json')
+      .send('{}')
+    assert.deepEqual([response.status, response.body], [200, 'namespaces'])
   })
 
   it('knows no other path or method', async () => {

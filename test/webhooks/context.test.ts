@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { assert as assertProperty, asyncProperty, boolean, jsonValue } from 'fast-check'
 import type { Labels } from '../../src/kube/types.ts'
 import type { AdmissionObserver } from '../../src/observe/admission.ts'
+import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { FindFlagged } from '../../src/policy/types.ts'
 import type { Reply } from '../../src/server/reply.ts'
@@ -79,6 +80,7 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
       },
     },
     resolvePolicy: resolveNamespace,
+    exemptions: createExemptions({ users: [], namespaces: [], runtimeClasses: [] }),
     findFlagged,
     findException: () => undefined,
     exceptionsUsed: nothing,

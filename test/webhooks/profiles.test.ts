@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { AdmissionObserver } from '../../src/observe/admission.ts'
 import type { Labels } from '../../src/kube/types.ts'
 import { loadProfile, type CompiledProfile } from '../../src/policy/compileProfile.ts'
+import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { AdmissionContext } from '../../webhooks/context.ts'
 import { createMutate } from '../../webhooks/mutate.ts'
@@ -146,6 +147,7 @@ const context = (read: (known: Map<string, CompiledProfile>) => void) => {
       read(known)
       return Promise.resolve()
     },
+    exemptions: createExemptions({ users: [], namespaces: [], runtimeClasses: [] }),
     findFlagged: () => undefined,
     findException: () => undefined,
     exceptionsUsed: () => undefined,

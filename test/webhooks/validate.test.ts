@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { ObjectMeta } from '../../src/kube/types.ts'
 import { readAdmissionException } from '../../src/policy/exceptions.ts'
+import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { AdmissionContext } from '../../webhooks/context.ts'
 import { createValidate } from '../../webhooks/validate.ts'
@@ -41,6 +42,7 @@ async function validate(
   const context: AdmissionContext = {
     namespaces: { cached: () => labels, live: () => Promise.resolve(labels) },
     resolvePolicy: resolveNamespace,
+    exemptions: createExemptions({ users: [], namespaces: [], runtimeClasses: [] }),
     findFlagged: () => undefined,
     findException: (name) => (name === 'legacy' ? legacy : undefined),
     exceptionsUsed: (names, pod) => used.push({ names, pod }),

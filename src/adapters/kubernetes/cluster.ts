@@ -10,6 +10,8 @@ import type { KubernetesClient } from './client.ts'
 import { watchContainers } from './containerDirectory.ts'
 import { EXCEPTIONS_PATH, readListedException, watchExceptions } from './exceptions.ts'
 import { createKubernetesVerdictStore } from './imageVerdicts.ts'
+import { listNamespacePods } from './namespacePods.ts'
+import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
@@ -31,6 +33,8 @@ export function connect(kubeconfig: string | undefined): KubernetesClient {
 export interface AdmissionView<T> {
   cached(name: string): Labels | undefined
   live(name: string): Promise<Labels | undefined>
+  /** Pods of a namespace, page by page, as `listNamespacePods`. */
+  listPods(namespace: string, pageSize: number, remainingMs: () => number): AsyncIterable<PodPage>
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   readonly minor: () => number | undefined
   readonly exceptions: ExceptionSource
@@ -80,6 +84,7 @@ export async function watchForAdmission<T extends object>(
   return {
     cached: (name) => namespaces.get(name),
     live: (name) => namespaces.getLive(name),
+    listPods: (namespace, pageSize, remainingMs) => listNamespacePods(client, namespace, pageSize, remainingMs),
     minor: () => minor,
     all: namespaces.all,
     profiles,

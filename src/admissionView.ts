@@ -1,0 +1,56 @@
+/** What admission knows of the cluster, or of the files that stand in for one. */
+import type { NamespaceSource } from '../webhooks/context.ts'
+import type { ListPods } from '../webhooks/namespaces.ts'
+import { readExceptions } from './cli/exceptions.ts'
+import { readNamespaceLabels } from './cli/namespaces.ts'
+import { readProfiles } from './cli/profiles.ts'
+import type { Config } from './config/config.ts'
+import type { Labels } from './kube/types.ts'
+import type { AdmissionObserver } from './observe/admission.ts'
+import { loadProfile } from './policy/compileProfile.ts'
+import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
+import { fixedExceptions } from './policy/exceptionUses.ts'
+import type { ExceptionSource } from './policy/exceptionUses.ts'
+
+/** Where the labels of namespaces, the profiles and the exceptions come from, and which version `latest` is. */
+export interface View extends NamespaceSource {
+  /** Absent where there are no existing pods. */
+  readonly listPods?: ListPods | undefined
+  readonly exceptions: ExceptionSource
+  readonly minor: () => number | undefined
+  /** Every namespace known now. */
+  readonly all: () => ReadonlyMap<string, Labels>
+  readonly profiles: {
+    readonly get: FindProfile
+    /** Another number after every change. */
+    readonly generation: () => number
+    readonly read?: (name: string) => Promise<void>
+  }
+  stop(): Promise<void>
+}
+
+/** Namespaces and profiles of a standalone server: from files, and the configured labels for every other name. */
+export async function standaloneView(config: Config, observer: AdmissionObserver): Promise<View> {
+  const { namespaces, namespaceLabels, profiles: profilesPath, exceptions } = config.standalone
+  const profiles = profilesPath === undefined ? new Map<string, CompiledProfile>() : await readProfiles(profilesPath)
+  const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
+  const readings = await readExceptions(exceptions === undefined ? [] : [exceptions])
+  for (const [name, { problem }] of readings) if (problem !== undefined) observer.exceptionMalformed(name, problem)
+  const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
+  return {
+    cached: labels,
+    live: (name) => Promise.resolve(labels(name)),
+    minor: () => undefined,
+    exceptions: fixedExceptions(readings, () => Date.now()),
+    all: () => described,
+    profiles: { get: (name) => profiles.get(name), generation: () => 0 },
+    stop: () => Promise.resolve(),
+  }
+}
+
+/** Namespaces, profiles and exceptions of a cluster, followed. Rejects when the API server cannot be reached. */
+export async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
+  // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
+  const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
+  return watchForAdmission(kubeconfig, loadProfile, (problem) => observer.clusterProblem(problem))
+}
