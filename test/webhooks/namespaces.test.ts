@@ -202,15 +202,16 @@ describe('POST /validate-namespaces', () => {
   })
 
   it('looks at four namespaces at once, and says of a fifth that it was left out', async () => {
-    const gate = Promise.withResolvers<void>()
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (open = resolve))
     const endpoint = endpointWith(async function* () {
-      await gate.promise
+      await gate
       yield { pods: [pod('a')], remaining: 0 }
     })
     const four = Array.from({ length: 4 }, () => ask({}, { enforce: 'baseline' }, { endpoint }))
     const busy = ['drawbridge: only the first 0 existing pods were checked against baseline:latest: busy; try again']
     assert.deepEqual((await ask({}, { enforce: 'baseline' }, { endpoint })).warnings, busy)
-    gate.resolve()
+    open()
     for (const { warnings } of await Promise.all(four)) assert.deepEqual(warnings, [])
     assert.deepEqual((await ask({}, { enforce: 'baseline' }, { endpoint })).warnings, [])
   })
