@@ -54,6 +54,12 @@ describe('drawbridge.yaml', () => {
       'alerts: {credentials: [{name: a}]}',
       'drawbridge.yaml: alerts.credentials.0: wanted either token or tokenFile',
     ],
+    [
+      'an exemption by pattern',
+      'exemptions: {namespaces: ["team-*"]}',
+      'drawbridge.yaml: exemptions.namespaces.0: wanted the exact name of a namespace',
+    ],
+    ['an exemption by label', 'exemptions: {labels: [a]}', 'drawbridge.yaml: unknown key "labels" under exemptions'],
     ['a list', '- a', 'drawbridge.yaml: Invalid input: expected object, received array'],
   ] as const) {
     it(`refuses ${mistake} in one line`, () => assert.equal(problems(text), message))

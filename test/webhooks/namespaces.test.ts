@@ -204,10 +204,10 @@ describe('POST /validate-namespaces', () => {
   })
 
   it('looks at four namespaces at once, and says of a fifth that it was left out', async () => {
-    let open = (): void => undefined
-    const opened = new Promise<void>((done) => (open = done))
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (open = resolve))
     const endpoint = endpointWith(async function* () {
-      await opened
+      await gate
       yield { pods: [pod('a')], remaining: 0 }
     })
     const four = Array.from({ length: 4 }, () => ask({}, { enforce: 'baseline' }, { endpoint }))
