@@ -9,6 +9,9 @@ import { UnusableError } from './cli/io.ts'
 import type { CliIo } from './cli/io.ts'
 import { callAdmin, connectionFrom } from './cli/adminClient.ts'
 import type { VerdictAccess } from './cli/verdicts.ts'
+import { parseReference } from './kube/reference.ts'
+import { resolveNamespace } from './policy/namespace.ts'
+import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
 import type { ImageVerdict } from './verdicts/types.ts'
 import { startServer } from './serve.ts'
 import { renderManifests } from '../manifests/render.ts'
@@ -22,6 +25,7 @@ const io: CliIo = {
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks)
   },
+  errIsTerminal: process.stderr.isTTY,
   user: process.env['DRAWBRIDGE_USER'] ?? userInfo().username,
   now: () => Date.now(),
 }
@@ -75,6 +79,19 @@ const actions: CliActions = {
       return { ...(await localVerdicts(options.data)), close: () => Promise.resolve() }
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(options.kubeconfig)
+  },
+  async openScan({ kubeconfig, podSecurityLabels }) {
+    const stop = new AbortController()
+    void stopRequested().then(() => stop.abort())
+    const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
+    const { minor, verdicts, ...cluster } = await openClusterScan(kubeconfig, stop.signal)
+    return {
+      ...cluster,
+      signal: stop.signal,
+      resolvePolicy: (labels) =>
+        resolveNamespace(labels, { podSecurityLabels, ...(minor !== undefined && { latest: minor }) }),
+      judging: { findFlagged: findFlagged(createVerdictIndex(verdicts), parseReference, () => Date.now()) },
+    }
   },
   async manifests({ url, ca, namespace, scope, podSecurityLabels }) {
     let caBundle: string

@@ -7,6 +7,8 @@ import type { CliIo } from './io.ts'
 import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
+import { scan } from './scan.ts'
+import type { ScanAccess } from './scan.ts'
 
 /** What only the composition root can do. */
 export interface CliActions {
@@ -25,6 +27,11 @@ export interface CliActions {
     readonly data: string
     readonly kubeconfig?: string | undefined
   }): Promise<VerdictAccess & { close(): Promise<void> }>
+  /** Connects to the cluster of a kubeconfig, or to the one that this pod runs in. Ctrl-C from then on aborts its signal. */
+  openScan(options: {
+    readonly kubeconfig?: string | undefined
+    readonly podSecurityLabels: boolean
+  }): Promise<ScanAccess>
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
@@ -121,6 +128,43 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       }) => {
         const { file, namespace, namespaceLabel, profile, output } = options
         done(await check({ files: file, namespace, namespaceLabels: namespaceLabel ?? [], profile, output }, io))
+      },
+    )
+
+  program
+    .command('scan')
+    .description(
+      'what the webhook would say of the pods that run now; exit code 0 nothing denied, 1 something denied, 2 not known',
+    )
+    .option('-n, --namespace <name>', 'only this namespace; can be repeated (default: all that opted in)', collect)
+    .option('-A, --all-namespaces', 'every namespace; goes with --profile', false)
+    .option('--profile <name>', 'what if this profile were enforced, whatever the labels say')
+    .option('--pod-security-labels', 'pod-security.kubernetes.io labels count too', false)
+    .option('--kubeconfig <file>', 'the cluster to scan; inside a cluster it is not needed')
+    .addOption(outputOption(['table', 'details', 'json']))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  drawbridge scan --kubeconfig ~/.kube/config\n  drawbridge scan --kubeconfig ~/.kube/config -n shop -n billing -o details\n  drawbridge scan --kubeconfig ~/.kube/config --all-namespaces --profile restricted -o json\n',
+    )
+    .action(
+      async (options: {
+        namespace?: readonly string[]
+        allNamespaces: boolean
+        profile?: string
+        podSecurityLabels: boolean
+        kubeconfig?: string
+        output: 'table' | 'details' | 'json'
+      }) => {
+        const { namespace, allNamespaces, profile, output, ...cluster } = options
+        // Exit code 1 means findings here: whatever keeps us from looking is 2.
+        const access = await actions.openScan(cluster).catch((error: Error) => {
+          throw new UnusableError(error.message)
+        })
+        try {
+          done(await scan({ namespaces: namespace ?? [], allNamespaces, profile, output }, access, io))
+        } finally {
+          await access.close()
+        }
       },
     )
 
