@@ -7,6 +7,7 @@ import type { Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
 import { resolveNamespace } from '../policy/namespace.ts'
+import type { ResolveOptions } from '../policy/namespace.ts'
 import { EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
@@ -20,10 +21,12 @@ export interface CheckOptions {
   /** `key=value`, for namespaces that the input does not describe. */
   readonly namespaceLabels: readonly string[]
   readonly profile?: string | undefined
+  /** Whether `pod-security.kubernetes.io/*` labels count too. */
+  readonly podSecurityLabels: boolean
   readonly output: 'text' | 'json'
 }
 
-/** What would happen to one object. */
+/** What would happen to one object. `docs/check.md` shows it as JSON: fields are added, never renamed. */
 export interface CheckedObject {
   readonly file: string
   readonly kind: string
@@ -53,7 +56,12 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
  * Judges one object as the pod (or the pods of the workload) that it would become.
  * A workload itself is only warned about in a cluster; its pods are what is denied, so that is what is said here.
  */
-function checkObject({ file, object }: FoundObject, namespace: string, labels: Labels): CheckedObject {
+export function checkObject(
+  { file, object }: FoundObject,
+  namespace: string,
+  labels: Labels,
+  resolving: ResolveOptions,
+): CheckedObject {
   const slash = object.apiVersion.lastIndexOf('/')
   const kind = {
     group: slash < 0 ? '' : object.apiVersion.slice(0, slash),
@@ -66,7 +74,7 @@ function checkObject({ file, object }: FoundObject, namespace: string, labels: L
   const found = findPodTemplate(kind, object)
   if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
 
-  const policy = resolveNamespace(labels)
+  const policy = resolveNamespace(labels, resolving)
   const problem = checkPodShape(found.metadata, found.spec, found.path)
   if (problem !== undefined) {
     return {
@@ -130,14 +138,19 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   if (objects.length === 0) throw new UnusableError(`${options.files.join(', ')}: no Kubernetes objects found`)
   const described = namespaceLabels(objects)
   const given = labelsFrom(options.namespaceLabels)
-  const fallback: Labels =
-    options.profile !== undefined || given[LABEL.enforce] === undefined
-      ? { ...given, [LABEL.enforce]: options.profile ?? 'standard' }
-      : given
+  const asked: Labels = options.profile === undefined ? given : { ...given, [LABEL.enforce]: options.profile }
+  // Nobody checks files in order to hear that nothing is asked of them.
+  const fallback: Labels = { [LABEL.enforce]: 'standard', ...asked }
+  // What a namespace in the input leaves open is filled in by what was asked for, not by a default that nobody asked for.
+  const labelsOf = (namespace: string): Labels => {
+    const found = described.get(namespace)
+    return found === undefined ? fallback : { ...asked, ...found }
+  }
+  const resolving = { podSecurityLabels: options.podSecurityLabels }
   const results = objects.map((one) => {
     const metadata = one.object['metadata'] as { namespace?: unknown } | null | undefined
     const namespace = text(metadata?.namespace) || options.namespace
-    return checkObject(one, namespace, described.get(namespace) ?? fallback)
+    return checkObject(one, namespace, labelsOf(namespace), resolving)
   })
   io.out(options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results))
   return results.some((one) => one.result === 'denied') ? EXIT.no : EXIT.ok

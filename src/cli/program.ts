@@ -109,14 +109,15 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .option('-n, --namespace <name>', 'for objects that name no namespace', 'default')
     .option(
       '--namespace-label <key=value>',
-      'label of namespaces that the input does not describe; can be repeated',
+      'label for namespaces; what the input says of them wins; can be repeated',
       collect,
     )
     .option('--profile <name>', 'short for --namespace-label drawbridge.dev/enforce=NAME (default: standard)')
+    .option('--pod-security-labels', 'pod-security.kubernetes.io labels count too', false)
     .addOption(outputOption(['text', 'json']))
     .addHelpText(
       'after',
-      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  helm template my-chart | drawbridge check -f - -o json\n',
+      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  helm template my-chart | drawbridge check -f - -o json\n  kustomize build overlays/production | drawbridge check -f -\n',
     )
     .action(
       async (options: {
@@ -124,10 +125,11 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         namespace: string
         namespaceLabel?: readonly string[]
         profile?: string
+        podSecurityLabels: boolean
         output: 'text' | 'json'
       }) => {
-        const { file, namespace, namespaceLabel, profile, output } = options
-        done(await check({ files: file, namespace, namespaceLabels: namespaceLabel ?? [], profile, output }, io))
+        const { file, namespaceLabel, ...rest } = options
+        done(await check({ ...rest, files: file, namespaceLabels: namespaceLabel ?? [] }, io))
       },
     )
 

@@ -9,6 +9,9 @@ import type { ScanCounts, ScanGroup, ScanTally } from './scanTally.ts'
 /** Texts of a pod in JSON, in characters: whole values of a hostile pod may have megabytes. */
 const MAX_TEXT = 256
 
+/** An image in the table: a digest can still be copied. */
+const MAX_IMAGE = 200
+
 /** The report as it is printed. `complete` is false when the scan ended early. */
 export function scanReport(tally: ScanTally, complete: boolean, output: 'table' | 'details' | 'json'): string {
   if (output === 'json') return `${JSON.stringify(asJson(tally, complete), undefined, 2)}\n`
@@ -41,7 +44,7 @@ const reasons = ({ finding }: ScanGroup): readonly string[] => [
   ...(finding.problem === undefined ? [] : ['cannot be judged']),
   ...new Set(
     finding.flagged.map(
-      ({ image, phase }) => `${phase === 'denying' ? 'flagged' : 'suspicious'} image ${printable(image, 80)}`,
+      ({ image, phase }) => `${phase === 'denying' ? 'flagged' : 'suspicious'} image ${printable(image, MAX_IMAGE)}`,
     ),
   ),
   ...new Set(finding.violations.map(({ check }) => check)),
