@@ -12,6 +12,7 @@ import type { Labels } from '../../src/kube/types.ts'
 import { findingLines, judgeExisting } from '../../src/policy/judgeExisting.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
 import { createValidate } from '../../webhooks/validate.ts'
+import { admissionContext, answerIn, podReview } from '../webhooks/admission.ts'
 
 const MODULE = 'k8s.io/pod-security-admission'
 const FOLDER = join(import.meta.dirname, '../../../test/conformance')
@@ -60,26 +61,10 @@ const SETTINGS = { podSecurityLabels: true }
 
 /** What the API server is told, from the bytes of a review to the bytes of the answer. */
 async function askWebhook(object: object, labels: Labels): Promise<Answer> {
-  const nothing = (): void => undefined
-  const validate = createValidate({
-    namespaces: { cached: () => labels, live: () => Promise.reject(new Error('asked live')) },
-    resolvePolicy: (found) => resolveNamespace(found, SETTINGS),
-    findFlagged: () => undefined,
-    observer: new Proxy({}, { get: () => nothing }) as never,
-    now: () => 0,
-  })
-  const request = {
-    uid: 'u',
-    kind: { group: '', version: 'v1', kind: 'Pod' },
-    resource: { group: '', version: 'v1', resource: 'pods' },
-    namespace: NAMESPACE,
-    operation: 'CREATE',
-    object,
-  }
-  const body = JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request })
-  const reply = await validate(Buffer.from(body), 5000)
-  const { response } = JSON.parse(reply.body) as { response: { allowed: boolean; status?: { message: string } } }
-  return { allowed: response.allowed, message: response.status?.message ?? '' }
+  const validate = createValidate(admissionContext({ labels, resolving: SETTINGS }))
+  const reply = await validate(Buffer.from(JSON.stringify(podReview(object))), 5000)
+  const { allowed, status } = answerIn(reply.body)
+  return { allowed, message: status?.message ?? '' }
 }
 
 const askCheck = (object: UpstreamPod['object'], labels: Labels): Answer => {
