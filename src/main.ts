@@ -10,6 +10,9 @@ import type { CliIo } from './cli/io.ts'
 import { callAdmin, connectionFrom } from './cli/adminClient.ts'
 import type { VerdictAccess } from './cli/verdicts.ts'
 import type { ListedException } from './policy/exceptionUses.ts'
+import { parseReference } from './kube/reference.ts'
+import { resolveNamespace } from './policy/namespace.ts'
+import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
 import type { ImageVerdict } from './verdicts/types.ts'
 import { startServer } from './serve.ts'
 import { renderManifests } from '../manifests/render.ts'
@@ -23,6 +26,7 @@ const io: CliIo = {
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks)
   },
+  errIsTerminal: process.stderr.isTTY,
   user: process.env['DRAWBRIDGE_USER'] ?? userInfo().username,
   now: () => Date.now(),
   // An exported COLUMNS counts too, as for other tools: a pager or a recording has a width without being a terminal.
@@ -78,6 +82,27 @@ const actions: CliActions = {
       return { ...(await localVerdicts(options.data)), close: () => Promise.resolve() }
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(options.kubeconfig)
+  },
+  async openScan({ kubeconfig, podSecurityLabels }) {
+    const stop = new AbortController()
+    void stopRequested().then(() => stop.abort())
+    const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
+    const { minor, verdicts, profiles, exceptions, ...cluster } = await openClusterScan(kubeconfig, stop.signal)
+    return {
+      ...cluster,
+      signal: stop.signal,
+      resolvePolicy: (labels) =>
+        resolveNamespace(labels, {
+          podSecurityLabels,
+          profiles: (name) => profiles.get(name),
+          ...(minor !== undefined && { latest: minor }),
+        }),
+      judging: {
+        findFlagged: findFlagged(createVerdictIndex(verdicts), parseReference, () => Date.now()),
+        exceptions: (name) => exceptions.get(name),
+        now: Date.now(),
+      },
+    }
   },
   async openExceptions(options) {
     if (options.kubeconfig !== undefined) {

@@ -6,11 +6,11 @@ import { LABEL } from '../kube/names.ts'
 import type { Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
-import type { FindProfile } from '../policy/compileProfile.ts'
+import type { JudgeContext } from '../policy/judgeExisting.ts'
 import { resolveNamespace } from '../policy/namespace.ts'
-import type { FindException } from '../policy/exceptions.ts'
 import { exceptionsAmong } from './exceptions.ts'
 import { clean, EXIT, UnusableError, wrap } from './io.ts'
+import type { ResolveOptions } from '../policy/namespace.ts'
 import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
 import { readObjects } from './objects.ts'
@@ -28,10 +28,12 @@ export interface CheckOptions {
   readonly exceptions?: readonly string[] | undefined
   /** Files and folders of AdmissionProfile objects, beside those in the input. */
   readonly profiles?: readonly string[] | undefined
+  /** Whether `pod-security.kubernetes.io/*` labels count too. */
+  readonly podSecurityLabels: boolean
   readonly output: 'text' | 'json'
 }
 
-/** What would happen to one object. */
+/** What would happen to one object. `docs/check.md` shows it as JSON: fields are added, never renamed. */
 export interface CheckedObject {
   readonly file: string
   readonly kind: string
@@ -63,12 +65,12 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
  * Judges one object as the pod (or the pods of the workload) that it would become.
  * A workload itself is only warned about in a cluster; its pods are what is denied, so that is what is said here.
  */
-function checkObject(
+export function checkObject(
   { file, object }: FoundObject,
   namespace: string,
   labels: Labels,
-  granted: { readonly exceptions: FindException; readonly now: number },
-  profiles: FindProfile,
+  resolving: ResolveOptions,
+  granted: Pick<JudgeContext, 'exceptions' | 'now'> = {},
 ): CheckedObject {
   const slash = object.apiVersion.lastIndexOf('/')
   const kind = {
@@ -82,7 +84,7 @@ function checkObject(
   const found = findPodTemplate(kind, object)
   if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
 
-  const policy = resolveNamespace(labels, { profiles })
+  const policy = resolveNamespace(labels, resolving)
   const problem = checkPodShape(found.metadata, found.spec, found.path)
   if (problem !== undefined) {
     return {
@@ -155,14 +157,22 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
   const granted = { exceptions: (name: string) => exceptions.get(name), now: io.now() }
   const profiles = profilesAmong([...objects, ...(await readObjects(options.profiles ?? [], io))])
   const given = labelsFrom(options.namespaceLabels)
-  const fallback: Labels =
-    options.profile !== undefined || given[LABEL.enforce] === undefined
-      ? { ...given, [LABEL.enforce]: options.profile ?? 'standard' }
-      : given
+  const asked: Labels = options.profile === undefined ? given : { ...given, [LABEL.enforce]: options.profile }
+  // Nobody checks files in order to hear that nothing is asked of them.
+  const fallback: Labels = { [LABEL.enforce]: 'standard', ...asked }
+  // What a namespace in the input leaves open is filled in by what was asked for, not by a default that nobody asked for.
+  const labelsOf = (namespace: string): Labels => {
+    const found = described.get(namespace)
+    return found === undefined ? fallback : { ...asked, ...found }
+  }
+  const resolving = {
+    podSecurityLabels: options.podSecurityLabels,
+    profiles: (name: string) => profiles.get(name),
+  }
   const results = objects.map((one) => {
     const metadata = one.object['metadata'] as { namespace?: unknown } | null | undefined
     const namespace = text(metadata?.namespace) || options.namespace
-    return checkObject(one, namespace, described.get(namespace) ?? fallback, granted, (name) => profiles.get(name))
+    return checkObject(one, namespace, labelsOf(namespace), resolving, granted)
   })
   io.out(
     options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results, io.columns),

@@ -4,6 +4,8 @@ export interface CliIo {
   err(text: string): void
   /** Standard input, whole. */
   readStdin(): Promise<Buffer>
+  /** Whether errors go to a terminal, where a line of progress can overwrite itself. */
+  readonly errIsTerminal?: boolean | undefined
   /** Name of the person at the keyboard, for the record of a decision. */
   readonly user: string
   /** Milliseconds since the epoch. */

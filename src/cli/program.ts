@@ -1,14 +1,16 @@
 /** The command line: names, options, help with examples. Does no work of its own. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { hostname } from 'node:os'
-import { check } from './check.ts'
 import { listExceptions, readExceptions } from './exceptions.ts'
 import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
+import { addJudgingCommands } from './judgingCommands.ts'
+import { collect, dataOption, kubeconfigOption, outputOption, portNumber } from './options.ts'
 import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
+import type { OpenScan } from './scan.ts'
 
 /** What only the composition root can do. */
 export interface CliActions {
@@ -31,6 +33,7 @@ export interface CliActions {
     readonly data: string
     readonly kubeconfig?: string | undefined
   }): Promise<ExceptionAccess & { close(): Promise<void> }>
+  readonly openScan: OpenScan
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
@@ -42,25 +45,6 @@ export interface CliActions {
     readonly requireLabelsExcept: readonly string[] | undefined
   }): Promise<string>
 }
-
-function portNumber(text: string): number {
-  const value = Number(text)
-  if (!/^\d{1,5}$/.test(text) || value > 65535)
-    throw new InvalidArgumentError('wanted a port from 0 to 65535 (0 = any free one)')
-  return value
-}
-
-const collect = (value: string, previous: readonly string[] | undefined): readonly string[] => [
-  ...(previous ?? []),
-  value,
-]
-
-const dataOption = (): Option =>
-  new Option('--data <dir>', 'data folder: ledger, certificates, tokens, server.json').default('data')
-const kubeconfigOption = (): Option =>
-  new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
-const outputOption = (kinds: readonly string[]): Option =>
-  new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
 
 const fileAccess = (paths: readonly string[]): ExceptionAccess & { close(): Promise<void> } => ({
   list: async () => [...(await readExceptions(paths))].map(([name, reading]) => ({ name, reading })),
@@ -110,42 +94,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       },
     )
 
-  program
-    .command('check')
-    .description('what would be mutated and denied in files, offline; exit code 0 allowed, 1 denied, 2 unusable input')
-    .requiredOption('-f, --file <path>', 'file, folder or - for standard input; can be repeated', collect)
-    .option('-n, --namespace <name>', 'for objects that name no namespace', 'default')
-    .option(
-      '--namespace-label <key=value>',
-      'label of namespaces that the input does not describe; can be repeated',
-      collect,
-    )
-    .option('--profile <name>', 'short for --namespace-label drawbridge.dev/enforce=NAME (default: standard)')
-    .option('--exceptions <path>', 'file or folder of AdmissionException objects; can be repeated', collect)
-    .option(
-      '--profiles <path>',
-      'file or folder of AdmissionProfile objects, beside those in the input; can be repeated',
-      collect,
-    )
-    .addOption(outputOption(['text', 'json']))
-    .addHelpText(
-      'after',
-      '\nExamples:\n  drawbridge check -f pod.yaml\n  drawbridge check -f manifests/ --profile restricted\n  drawbridge check -f pod.yaml --profiles profiles/ --profile web-tier\n  helm template my-chart | drawbridge check -f - -o json\n',
-    )
-    .action(
-      async (options: {
-        file: readonly string[]
-        namespace: string
-        namespaceLabel?: readonly string[]
-        profile?: string
-        exceptions?: readonly string[]
-        profiles?: readonly string[]
-        output: 'text' | 'json'
-      }) => {
-        const { file, namespaceLabel, ...rest } = options
-        done(await check({ ...rest, files: file, namespaceLabels: namespaceLabel ?? [] }, io))
-      },
-    )
+  addJudgingCommands(program, io, actions, done)
 
   program
     .command('replay')

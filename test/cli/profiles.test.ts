@@ -26,7 +26,7 @@ spec: { containers: [{ name: web, image: 'nginx:1' }] }
 const run = async (input: string, options: Partial<CheckOptions> = {}): Promise<readonly CheckedObject[]> => {
   let out = ''
   await check(
-    { files: ['-'], namespace: 'default', namespaceLabels: [], output: 'json', ...options },
+    { files: ['-'], namespace: 'default', namespaceLabels: [], podSecurityLabels: false, output: 'json', ...options },
     {
       out: (text) => (out += text),
       err: () => undefined,

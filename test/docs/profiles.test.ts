@@ -25,6 +25,7 @@ const run = async (): Promise<{ readonly code: number; readonly out: string }> =
       profile: 'web-tier',
       namespace: 'default',
       namespaceLabels: [],
+      podSecurityLabels: false,
       output: 'text',
     },
     io,

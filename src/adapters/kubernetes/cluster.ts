@@ -17,7 +17,7 @@ import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
 
-const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
+export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
 const START_MILLISECONDS = 30_000
@@ -44,7 +44,8 @@ export interface AdmissionView<T> {
   stop(): Promise<void>
 }
 
-async function readMinor(client: KubernetesClient): Promise<number | undefined> {
+/** The minor version of the cluster (35 for 1.35); undefined where it says none. */
+export async function readMinor(client: KubernetesClient): Promise<number | undefined> {
   const { minor } = (await client.request('GET', '/version')) as { readonly minor?: unknown }
   // Some providers append a plus sign.
   const number = typeof minor === 'string' ? Number.parseInt(minor, 10) : Number.NaN

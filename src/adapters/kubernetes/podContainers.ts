@@ -107,7 +107,8 @@ function idsOf(container: Json): ReadonlyMap<string, boolean> {
   )
 }
 
-function ownerMetadata(metadata: Json, name: string, namespace: string): ObjectMeta {
+/** What `ownerWorkload` reads, from a pod's unchecked metadata. */
+export function ownerMetadata(metadata: Json, name: string, namespace: string): ObjectMeta {
   const hash = asObject(metadata['labels'])['pod-template-hash']
   const ownerReferences = asList(metadata['ownerReferences'])
     .slice(0, 100)

@@ -27,7 +27,7 @@ export interface Profiles<T> {
   readonly stop: () => Promise<void>
 }
 
-const PATH = `/apis/${GROUP}/${VERSION}/admissionprofiles`
+export const PROFILES_PATH = `/apis/${GROUP}/${VERSION}/admissionprofiles`
 /** A name that cannot exist is not asked for: it could otherwise walk the API's paths. */
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const READ_MILLISECONDS = 1500
@@ -53,7 +53,7 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
   }
   const cache = listWatch<T>({
     client,
-    path: PATH,
+    path: PROFILES_PATH,
     select,
     onAdd: changed,
     onUpdate: changed,
@@ -63,7 +63,7 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
 
   const read = async (name: string): Promise<void> => {
     try {
-      cache.inject(await client.request('GET', `${PATH}/${name}`, { timeoutMs: READ_MILLISECONDS }))
+      cache.inject(await client.request('GET', `${PROFILES_PATH}/${name}`, { timeoutMs: READ_MILLISECONDS }))
     } catch (error) {
       if (error instanceof KubernetesError && error.status === 404) return
       onProblem?.(

@@ -1,0 +1,23 @@
+/** Options that several commands have. */
+import { InvalidArgumentError, Option } from 'commander'
+
+/** A port, or a message that says what was wanted. */
+export function portNumber(text: string): number {
+  const value = Number(text)
+  if (!/^\d{1,5}$/.test(text) || value > 65535)
+    throw new InvalidArgumentError('wanted a port from 0 to 65535 (0 = any free one)')
+  return value
+}
+
+/** An option that can be repeated. */
+export const collect = (value: string, previous: readonly string[] | undefined): readonly string[] => [
+  ...(previous ?? []),
+  value,
+]
+
+export const dataOption = (): Option =>
+  new Option('--data <dir>', 'data folder: ledger, certificates, tokens, server.json').default('data')
+export const kubeconfigOption = (): Option =>
+  new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
+export const outputOption = (kinds: readonly string[]): Option =>
+  new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
