@@ -10,7 +10,6 @@ import type { CliIo } from './cli/io.ts'
 import { callAdmin, connectionFrom } from './cli/adminClient.ts'
 import type { VerdictAccess } from './cli/verdicts.ts'
 import type { ImageVerdict } from './verdicts/types.ts'
-import { startServer } from './serve.ts'
 import { renderManifests } from '../manifests/render.ts'
 import { banner } from './cli/banner.ts'
 
@@ -64,6 +63,8 @@ const actions: CliActions = {
     const stop = stopRequested()
     // Under an old Node, bin/drawbridge.js is our parent: without it nobody would forward signals to us.
     if (process.env['DRAWBRIDGE_EXIT_WITH_PARENT'] !== undefined) process.on('disconnect', () => process.exit(1))
+    // Loaded on demand: commands that work offline start without express, TLS and certificates.
+    const { startServer } = await import('./serve.ts')
     const server = await startServer(options)
     io.out(banner(server.file, options))
     await stop
