@@ -1,6 +1,10 @@
 // Bundles the server with esbuild: importing @kubernetes/client-node unbundled costs about 0.9 s and 80 MiB.
 // Code splitting keeps the Kubernetes client out of a standalone start: it is loaded only when it is used.
+import { rmSync } from 'node:fs'
 import { build } from 'esbuild'
+
+// Chunks are named by their content: without this those of earlier builds would be shipped too.
+rmSync('dist/bundle', { recursive: true, force: true })
 
 await build({
   entryPoints: { drawbridge: 'src/main.ts', alertThread: 'src/alertThread.ts' },

@@ -14,7 +14,6 @@ import { parseReference } from './kube/reference.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
 import type { ImageVerdict } from './verdicts/types.ts'
-import { startServer } from './serve.ts'
 import { renderManifests } from '../manifests/render.ts'
 import { banner } from './cli/banner.ts'
 
@@ -69,6 +68,8 @@ const actions: CliActions = {
     const stop = stopRequested()
     // Under an old Node, bin/drawbridge.js is our parent: without it nobody would forward signals to us.
     if (process.env['DRAWBRIDGE_EXIT_WITH_PARENT'] !== undefined) process.on('disconnect', () => process.exit(1))
+    // Loaded on demand: commands that work offline start without express, TLS and certificates.
+    const { startServer } = await import('./serve.ts')
     const server = await startServer(options)
     io.out(banner(server.file, options))
     await stop
