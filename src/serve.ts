@@ -174,10 +174,10 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     readProfile: view.profiles.read,
     findFlagged: findFlagged(index, parseReference, () => Date.now()),
     findException: view.exceptions.find,
-    exceptionsUsed(names: readonly string[], pod: ObjectMeta) {
+    exceptionsUsed(used: readonly string[], pod: ObjectMeta) {
       const by = ownerWorkload(pod, Date.now())
-      observer.exceptionsUsed(names, by)
-      view.exceptions.recordUse(names, by)
+      observer.exceptionsUsed(used, by)
+      view.exceptions.recordUse(used, by)
     },
     exemptions: createExemptions(config.exemptions),
     observer,

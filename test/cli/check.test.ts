@@ -89,6 +89,7 @@ describe('drawbridge check', () => {
           'drawbridge: pod "bad" breaks profile standard:latest:\n- privileged: container "web": spec.containers[0].securityContext.privileged is true, must be false or not set; fix: remove it; exception: drawbridge.dev/exception',
         warnings: [],
         checks: ['privileged'],
+        exceptionsUsed: [],
       },
     ])
   })

@@ -21,16 +21,19 @@ const anchorsOf = (page: string): readonly string[] =>
 const words = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? match[3]!)
 
-/** Every `drawbridge ...` in a console block, in a pipe too, and in code marks in running text. */
-function commandLinesOf(page: string): string[] {
+/** Every `drawbridge ...` in a console block, in a pipe too, and in code marks in running text, where it may be the name of a command only. */
+function commandLinesOf(page: string): { readonly line: string; readonly isMention: boolean }[] {
   const text = readPage(page)
   const shown = blocksOf(text)
     .filter(({ language }) => language === 'console')
     .flatMap((block) => commandsOf(block).map(({ command }) => command))
   const inline = [...text.matchAll(/`(drawbridge [a-z][^`]*)`/g)].map((match) => match[1]!)
-  return [...shown, ...inline]
-    .flatMap((line) => line.split(/ [|&]{1,2} /))
-    .filter((part) => /^(bin\/)?drawbridge(\.js)? /.test(part))
+  const parts = (lines: readonly string[], isMention: boolean) =>
+    lines
+      .flatMap((line) => line.split(/ [|&]{1,2} /))
+      .filter((part) => /^(bin\/)?drawbridge(\.js)? /.test(part))
+      .map((line) => ({ line, isMention }))
+  return [...parts(shown, false), ...parts(inline, true)]
 }
 
 /** What the words after `drawbridge` lead to, without doing it. */
@@ -57,6 +60,13 @@ async function parse(argv: readonly string[]): Promise<string> {
   return /^error:/m.test(problem) ? problem : ''
 }
 
+/** As `parse`, with something given for the options that a mention leaves out. */
+async function parseMention(argv: readonly string[]): Promise<string> {
+  const problem = await parse(argv)
+  const missing = /^error: required option '(?:-\w, )?(--[\w-]+) <[^>]+>' not specified/m.exec(problem)?.[1]
+  return missing === undefined || argv.includes(missing) ? problem : parseMention([...argv, missing, 'x'])
+}
+
 describe('pages', () => {
   for (const page of pages) {
     it(`${page}: every relative link leads somewhere`, () => {
@@ -74,18 +84,21 @@ describe('pages', () => {
     })
 
     it(`${page}: every drawbridge command line parses`, async () => {
-      for (const line of commandLinesOf(page)) assert.equal(await parse(words(line).slice(1)), '', line)
+      for (const { line, isMention } of commandLinesOf(page))
+        assert.equal(await (isMention ? parseMention : parse)(words(line).slice(1)), '', line)
     })
 
     it(`${page}: every YAML block is YAML`, () => {
       for (const { language, lines } of blocksOf(readPage(page)))
-        if (language === 'yaml') assert.equal(loadAll(lines.join('\n')).length, 1)
+        if (language === 'yaml')
+          assert.ok(loadAll(lines.join('\n')).every((document) => typeof document === 'object' && document !== null))
     })
   }
 
   it('would notice a command that does not exist', async () => {
     assert.match(await parse(['verdict', 'list']), /^error: unknown command 'verdict'/)
     assert.match(await parse(['check', '-f', 'x', '--files', 'y']), /^error: unknown option '--files'/)
+    assert.match(await parseMention(['check', '--files', 'y']), /^error: unknown option '--files'/)
   })
 
   it('find commands in README', () => assert.ok(commandLinesOf('README.md').length >= 8))

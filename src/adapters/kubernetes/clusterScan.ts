@@ -73,7 +73,7 @@ async function* ownObjects(
   path: string,
   signal: AbortSignal,
   onUnknown: () => void,
-): AsyncGenerator<unknown> {
+): AsyncGenerator {
   try {
     for await (const page of listPages(client, path, { signal })) yield* page
   } catch (error) {
