@@ -86,7 +86,18 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
       return done
     },
     generation: () => generation,
-    synced: cache.synced,
+    synced: async (timeoutMs) => {
+      try {
+        await cache.synced(timeoutMs)
+      } catch (error) {
+        if (!(error instanceof KubernetesError) || error.status !== 404) throw error
+        throw new KubernetesError(
+          404,
+          error.reason,
+          'the AdmissionProfile CRD is not installed: kubectl apply -f manifests/crds',
+        )
+      }
+    },
     stop: cache.stop,
   }
 }

@@ -96,4 +96,23 @@ describe('watchProfiles', () => {
       await profiles.stop()
     }
   })
+
+  it('says that the CRD is not installed', async () => {
+    const server = fakeApiServer([])
+    const { profiles } = start({
+      ...server,
+      client: {
+        ...server.client,
+        request: () => Promise.reject(new KubernetesError(404, 'NotFound', 'page not found')),
+      },
+    })
+    try {
+      await assert.rejects(profiles.synced(20), {
+        name: 'KubernetesError',
+        message: 'the AdmissionProfile CRD is not installed: kubectl apply -f manifests/crds',
+      })
+    } finally {
+      await profiles.stop()
+    }
+  })
 })
