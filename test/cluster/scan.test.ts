@@ -14,6 +14,7 @@ import { sharedCluster } from './shared.ts'
 const SHOP = 'scan-shop'
 const WARNED = 'scan-warned'
 const PLAIN = 'scan-plain'
+const GRANTED = 'scan-granted'
 const FLAGGED = `sha256:${'e'.repeat(64)}`
 const T = Date.UTC(2026, 10, 22)
 
@@ -151,6 +152,49 @@ describe('drawbridge scan on a real API server', function () {
     assert.equal(scan('-n', PLAIN, '--profile', 'privileged').code, 0)
   })
 
+  it('judges by profiles and exceptions of the cluster', async () => {
+    const kind = (name: string, spec: object, what: string): object => ({
+      apiVersion: 'drawbridge.dev/v1alpha1',
+      kind: what,
+      metadata: { name },
+      spec,
+    })
+    const asking = podOf(
+      GRANTED,
+      'granted',
+      { hostPID: true },
+      { annotations: { 'drawbridge.dev/exception': 'scan-granted' } },
+    )
+    await create(
+      kind('scan-profile', { extends: { level: 'standard' }, images: { requireDigest: true } }, 'AdmissionProfile'),
+      kind(
+        'scan-granted',
+        {
+          namespaces: [GRANTED],
+          serviceAccounts: ['*'],
+          images: ['registry.example/scan/web:1'],
+          checks: ['hostNamespaces', 'imageDigest'],
+          reason: 'a test',
+          expiresAt: '2199-01-01T00:00:00Z',
+        },
+        'AdmissionException',
+      ),
+    )
+    try {
+      await cluster.createNamespace(GRANTED, { 'drawbridge.dev/enforce': 'scan-profile' })
+      await create(asking, podOf(GRANTED, 'tagged'))
+      const { code, out, err } = scan('-n', GRANTED)
+      assert.deepEqual([code, err], [1, ''])
+      assert.match(out, /^scan-granted +Pod\/tagged +1 +denied +scan-profile:v1\.\d+ +imageDigest$/m)
+      assert.match(out, /\n2 pods in 1 namespace: 1 clean, 1 would be denied\n$/)
+      assert.equal(scan('-n', PLAIN, '--profile', 'scan-profile').code, 1)
+    } finally {
+      await cluster.kubectl(['delete', 'namespace', GRANTED, '--wait=false'])
+      await cluster.kubectl(['delete', 'admissionprofile', 'scan-profile'])
+      await cluster.kubectl(['delete', 'admissionexception', 'scan-granted'])
+    }
+  })
+
   it('reads in pages that the API server makes, each pod once', async () => {
     const client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     try {
@@ -178,14 +222,14 @@ describe('drawbridge scan on a real API server', function () {
     assert.match(refused.err, /^drawbridge: not allowed .*scan-nobody.*\n$/)
   })
 
-  it('needs no more than to list pods, namespaces and verdicts', async () => {
+  it('needs no more than to list pods, namespaces and our own objects', async () => {
     const scanner = await cluster.userKubeconfig('scan-reader')
     await cluster.must([
       'create',
       'clusterrole',
       'scan-reader',
       '--verb=get,list',
-      '--resource=pods,namespaces,imageverdicts.drawbridge.dev',
+      '--resource=pods,namespaces,imageverdicts.drawbridge.dev,admissionprofiles.drawbridge.dev,admissionexceptions.drawbridge.dev',
     ])
     await cluster.must([
       'create',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readAdmissionException } from '../../src/policy/exceptions.ts'
 import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { ReviewHandler } from '../../src/server/webhookApp.ts'
@@ -41,12 +42,16 @@ const failing = (error: Error): ListPods =>
 
 const clock = { now: 0 }
 
-const endpointWith = (listPods: ListPods | undefined, exempt: readonly string[] = []): ReviewHandler =>
+const endpointWith = (
+  listPods: ListPods | undefined,
+  exempt: readonly string[] = [],
+  findException: NamespacesContext['findException'] = () => undefined,
+): ReviewHandler =>
   createValidateNamespaces({
     observer: new Proxy({}, { get: () => () => undefined }) as NamespacesContext['observer'],
     now: () => clock.now,
     exemptions: createExemptions({ users: [], namespaces: exempt, runtimeClasses: ['kata'] }),
-    findException: () => undefined,
+    findException,
     clock: () => 0,
     resolveLive: (labels) => Promise.resolve(resolveNamespace(labels)),
     listPods,
@@ -140,6 +145,42 @@ describe('POST /validate-namespaces', () => {
         'a (and 1 other pod): host namespaces',
       ],
     })
+  })
+
+  it('does not name pods that need only what would be injected when they are created again', async () => {
+    const injected = pod('a', { securityContext: { runAsNonRoot: true } })
+    assert.deepEqual(await ask({}, { enforce: 'standard' }, { listPods: lister([[injected]]) }), {
+      allowed: true,
+      warnings: [],
+    })
+    const off = await ask({}, { enforce: 'standard', seccomp: 'off' }, { listPods: lister([[injected]]) })
+    assert.equal(off.warnings[1], 'a: seccompProfile')
+  })
+
+  it('does not name pods whose violations somebody has granted', async () => {
+    const reading = readAdmissionException({
+      apiVersion: 'drawbridge.dev/v1alpha1',
+      kind: 'AdmissionException',
+      metadata: { name: 'legacy' },
+      spec: {
+        namespaces: ['shop'],
+        serviceAccounts: ['*'],
+        images: ['i:latest'],
+        checks: ['hostNamespaces'],
+        reason: 'a test',
+        expiresAt: '1970-01-02T00:00:00Z',
+      },
+    })
+    assert.ok(reading.exception)
+    const asking = {
+      metadata: { name: 'a', annotations: { 'drawbridge.dev/exception': 'legacy' } },
+      spec: { containers: [{ name: 'c', image: 'i' }], hostPID: true },
+    }
+    const endpoint = endpointWith(lister([[asking, pod('b', { hostPID: true })]]), [], (name) =>
+      name === 'legacy' ? reading : undefined,
+    )
+    const { warnings } = await ask({}, { enforce: 'baseline' }, { endpoint })
+    assert.equal(warnings[1], 'b: host namespaces')
   })
 
   it('looks at nothing when nothing more can be denied', async () => {
