@@ -166,7 +166,7 @@ describe('drawbridge scan on a real API server', function () {
       { annotations: { 'drawbridge.dev/exception': 'scan-granted' } },
     )
     await create(
-      kind('scan-profile', { extends: { level: 'standard' }, images: { requireDigest: true } }, 'AdmissionProfile'),
+      kind('scan-profile', { extends: { level: 'standard' }, requireDigest: true }, 'AdmissionProfile'),
       kind(
         'scan-granted',
         {
