@@ -117,6 +117,16 @@ const row = (number, what, outcome, words) => {
   for (const line of rest) console.log(INDENT + line)
 }
 
+try {
+  await review('/validate', 'flagged-image.json')
+} catch (error) {
+  if (error.code !== 'ECONNREFUSED') throw error
+  console.error(
+    `demo: the server that wrote ${data}/server.json (process ${server.pid}) is gone; start it again: make run`,
+  )
+  process.exit(2)
+}
+
 console.log(`The image of this run: registry.example/shop/web:${tag}\n`)
 row('', 'WHAT HAPPENS', 'ANSWER', 'WHY')
 const denials = []

@@ -173,6 +173,7 @@ async function start(): Promise<{ readonly port: number }> {
   })
   listener = await startListener({
     name: 'alert listener',
+    portOption: '--alerts-port (make run: ALERTS_PORT=)',
     host: options.host,
     port: options.port,
     certificate: options.certificate,

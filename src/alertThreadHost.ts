@@ -44,7 +44,7 @@ export async function startAlertThread(host: {
     let reason = 'it stopped'
     worker.on('error', (error: Error) => (reason = error.message))
     worker.on('exit', () => {
-      close(`the alert thread ended: ${reason}`)
+      close(reason)
       if (current?.worker !== worker || stopping) return
       current = undefined
       host.onEnded(reason)

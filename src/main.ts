@@ -32,14 +32,17 @@ const io: CliIo = {
   columns: Number.parseInt(process.env['COLUMNS'] ?? '', 10) || process.stdout.columns,
 }
 
-/** Resolves with the first signal that asks to stop; a second one ends the process at once. */
+/** A terminal signals every process of its group, and a launcher passes the signal on as well: one Ctrl-C can arrive twice. */
+const SAME_KEYSTROKE_MILLISECONDS = 1000
+
+/** Resolves with the first signal that asks to stop; another one, later, ends the process at once. */
 function stopRequested(): Promise<string> {
   return new Promise((resolve) => {
-    let asked = false
+    let asked: number | undefined
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(1)
-        asked = true
+        if (asked !== undefined && performance.now() - asked > SAME_KEYSTROKE_MILLISECONDS) process.exit(1)
+        asked ??= performance.now()
         resolve(signal)
       })
     }
@@ -99,7 +102,7 @@ const actions: CliActions = {
           ...(minor !== undefined && { latest: minor }),
         }),
       judging: {
-        findFlagged: findFlagged(createVerdictIndex(verdicts), parseReference, () => Date.now()),
+        findFlagged: findFlagged(createVerdictIndex(verdicts), parseReference, () => Date.now(), ' --kubeconfig FILE'),
         exceptions: (name) => exceptions.get(name),
         now: Date.now(),
       },

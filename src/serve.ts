@@ -2,6 +2,7 @@
  * Starts and stops a whole server: certificates, the alert thread, three listeners. One of the three composition roots (see ARCHITECTURE.md).
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { hostname, networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AggregatorRegistry, Registry } from 'prom-client'
 import { expiresAt } from '../certs/authority.ts'
@@ -83,7 +84,14 @@ async function loadConfig(file: string | undefined): Promise<Config> {
 /** The addresses that the self-made certificate must cover. */
 function certificateNames(host: string, extra: readonly string[]): string[] {
   const wildcard = host === '0.0.0.0' || host === '::'
-  return [...new Set(['127.0.0.1', 'localhost', ...(wildcard ? [] : [host]), ...extra])]
+  // Whoever listens on every address is reached by any of them.
+  const own = wildcard
+    ? [
+        hostname(),
+        ...Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address)),
+      ]
+    : [host]
+  return [...new Set(['127.0.0.1', 'localhost', ...own.filter((name) => !name.includes('%')), ...extra])]
 }
 
 async function credentialsOf(config: Config, alertToken: string): Promise<Credential[]> {
@@ -172,7 +180,12 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     namespaces: view,
     resolvePolicy: cachePolicies({ ...view, podSecurityLabels: config.podSecurityLabels }),
     readProfile: view.profiles.read,
-    findFlagged: findFlagged(index, parseReference, () => Date.now()),
+    findFlagged: findFlagged(
+      index,
+      parseReference,
+      () => Date.now(),
+      kubernetes === undefined ? '' : ' --kubeconfig FILE',
+    ),
     findException: view.exceptions.find,
     exceptionsUsed(used: readonly string[], pod: ObjectMeta) {
       const by = ownerWorkload(pod, Date.now())
@@ -191,6 +204,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       await startListener({
         ...tls,
         name: 'webhook listener',
+        portOption: '--port (make run: PORT=)',
         host,
         port: webhookPort,
         handler: webhookApp({
@@ -209,8 +223,9 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       await startListener({
         ...tls,
         name: 'admin listener',
+        portOption: '--admin-port (make run: ADMIN_PORT=)',
         host: options.host ?? config.admin.address,
-        port: options.adminPort ?? config.admin.port,
+        port: options.adminPort ?? (options.port === undefined ? config.admin.port : 0),
         handler: adminApp({
           adminToken,
           notReady: () => [...reasons],

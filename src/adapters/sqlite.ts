@@ -321,8 +321,8 @@ function tryParse(text: string): unknown {
 function clearError(file: string, error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error)
   const primary = sqliteCode(error) & 0xff
-  if (primary === 5 || primary === 6)
-    return new Error(`the ledger ${file} is in use by another process`, { cause: error })
+  const inUse = `the ledger ${file} is in use by another process; give this one a data folder of its own (--data)`
+  if (primary === 5 || primary === 6) return new Error(inUse, { cause: error })
   if (primary === 13) return new StoreBusyError(`the disk of the ledger ${file} is full`)
   return new Error(`the ledger ${file} cannot be used: ${message}`, { cause: error })
 }

@@ -7,6 +7,10 @@ import { UnusableError } from './io.ts'
 /** Where the server is and how to be let in. */
 export interface AdminConnection {
   readonly admin: string
+  /** Where this was read, for messages. */
+  readonly file: string
+  /** Process that wrote it. */
+  readonly pid: number | undefined
   /** PEM of the CA. */
   readonly authority: string
   readonly token: string
@@ -23,13 +27,24 @@ export async function connectionFrom(data: string): Promise<AdminConnection> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new UnusableError(
-        `${path}: no server is running with this data folder; start one with "make run", or name its folder with --data`,
+        `${path}: no server is running with this data folder; start one with "make run", name its folder with --data, or a cluster with --kubeconfig`,
       )
     }
     throw new UnusableError(`${path}: cannot be read: ${(error as Error).message}`)
   }
-  const { admin, ca, adminToken } = JSON.parse(text) as { admin: string; ca: string; adminToken: string }
-  return { admin, authority: await readFile(ca, 'utf8'), token: adminToken }
+  let server: { readonly admin: string; readonly ca: string; readonly adminToken: string; readonly pid?: number }
+  try {
+    server = JSON.parse(text) as typeof server
+  } catch {
+    throw new UnusableError(`${path}: not JSON; the server writes it again when it is started`)
+  }
+  return {
+    file: path,
+    pid: server.pid,
+    admin: server.admin,
+    authority: await readFile(server.ca, 'utf8'),
+    token: server.adminToken,
+  }
 }
 
 /** One request to the admin API; resolves to status and parsed JSON. Throws UnusableError when there is no answer. */
@@ -40,7 +55,8 @@ export async function callAdmin(
   body?: unknown,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   return new Promise((resolve, reject) => {
-    const unusable = (why: string): void => reject(new UnusableError(`${connection.admin}: ${why}`))
+    const { admin, file, pid } = connection
+    const unusable = (why: string): void => reject(new UnusableError(`${admin}: ${why}`))
     const call = request(
       new URL(path, connection.admin),
       {
@@ -68,7 +84,14 @@ export async function callAdmin(
       },
     )
     call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MILLISECONDS / 1000} s`)))
-    call.on('error', (error) => unusable(error.message || 'no connection; is the server running?'))
+    call.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNREFUSED') unusable(error.message || 'no connection; is the server running?')
+      // It was killed: a clean stop removes the file.
+      else
+        reject(
+          new UnusableError(`the server that wrote ${file} (process ${pid}) is gone; start it again with "make run"`),
+        )
+    })
     call.end(body === undefined ? undefined : JSON.stringify(body))
   })
 }

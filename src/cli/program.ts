@@ -72,7 +72,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .option('--host <address>', 'address for all listeners (default: as configured, 127.0.0.1)')
     .option('--port <n>', 'webhook listener, 0 = any free port (default: 8443)', portNumber)
     .option('--alerts-port <n>', 'alert listener (default: 8444; any free port when --port is given)', portNumber)
-    .option('--admin-port <n>', 'admin listener (default: 8445)', portNumber)
+    .option('--admin-port <n>', 'admin listener (default: 8445; any free port when --port is given)', portNumber)
     .addHelpText(
       'after',
       '\nExamples:\n  drawbridge serve --standalone\n  drawbridge serve --standalone --data /var/lib/drawbridge --port 0 --admin-port 0\n  drawbridge serve --kubeconfig ~/.kube/config --host 0.0.0.0\n',

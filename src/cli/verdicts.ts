@@ -47,17 +47,19 @@ export async function listVerdicts(
   return EXIT.ok
 }
 
+/** A release must not hit a verdict that somebody did not mean. */
+const SHORTEST_BEGINNING = 8
+
 /** Finds by whole name, or by a beginning that only one verdict has (the list shortens names). */
 async function find(name: string, access: VerdictAccess): Promise<ImageVerdict | string> {
   const whole = await access.get(name)
   if (whole !== undefined) return whole
   const beginning = name.replace(/…$/, '')
-  const matches =
-    beginning.length < 4 ? [] : (await access.list()).filter((verdict) => verdict.name.startsWith(beginning))
-  if (matches.length === 1) return matches[0]!
-  return matches.length === 0
+  const matches = (await access.list()).filter((verdict) => verdict.name.startsWith(beginning))
+  if (matches.length === 1 && beginning.length >= SHORTEST_BEGINNING) return matches[0]!
+  return matches.length < 2
     ? `no verdict ${name}; "drawbridge verdicts list" shows them`
-    : `${matches.length} verdicts begin with ${name}; give more of the name`
+    : `${name} is the beginning of ${matches.length} verdicts; give more of the name`
 }
 
 /** `verdicts show NAME`. */
@@ -120,6 +122,12 @@ export async function releaseVerdict(
   const verdict = await find(name, access)
   if (typeof verdict === 'string') {
     io.err(`drawbridge: ${clean(verdict)}\n`)
+    return EXIT.no
+  }
+  // A second release would replace who decided and why, and forgive what happened since.
+  if (verdict.phase === 'released' && verdict.release !== undefined) {
+    const { at, by, as, reason } = verdict.release
+    io.err(`drawbridge: ${verdict.name} is released already: ${time(at)} by ${clean(by)} as ${as}: ${clean(reason)}\n`)
     return EXIT.no
   }
   const released = await access.release(verdict.name, {

@@ -153,7 +153,7 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     certificateLoaded(expiresAt) {
       certificate.set(Math.floor(expiresAt / 1000))
-      logger.info({ expires: new Date(expiresAt).toISOString() }, 'certificate loaded')
+      logger.debug({ expires: new Date(expiresAt).toISOString() }, 'certificate loaded')
     },
   }
 }

@@ -6,6 +6,8 @@ import type { AddressInfo, Socket } from 'node:net'
 
 export interface ListenerOptions {
   readonly name: string
+  /** How its port is chosen, for the message when it is taken: `--port`. */
+  readonly portOption: string
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
@@ -58,7 +60,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       reject(
         error.code === 'EADDRINUSE'
           ? new Error(
-              `${options.name}: ${where} is in use by another program; choose another port, or 0 for any free one`,
+              `${options.name}: ${where} is in use by another program; choose another port with ${options.portOption}, 0 for any free one`,
             )
           : new Error(`${options.name}: cannot listen on ${where}: ${error.message}`),
       )

@@ -69,12 +69,21 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
  * The function that the judge of pods is given. `clock` in milliseconds since the epoch. An image that cannot be parsed is not flagged: the API
  * server refuses it, or the kubelet does.
  */
-export function findFlagged(index: VerdictIndex, parseReference: ParseReference, clock: () => number): FindFlagged {
+export function findFlagged(
+  index: VerdictIndex,
+  parseReference: ParseReference,
+  clock: () => number,
+  commandSuffix = '',
+): FindFlagged {
   return (image, namespace) => {
     const reference = parseReference(image)
     const verdict = reference === undefined ? undefined : index.find(reference, clock())
     if (reference === undefined || verdict === undefined) return undefined
-    return { verdict: verdict.name, phase: verdict.phase, text: denialText({ image, reference, verdict, namespace }) }
+    return {
+      verdict: verdict.name,
+      phase: verdict.phase,
+      text: denialText({ image, reference, verdict, namespace, commandSuffix }),
+    }
   }
 }
 

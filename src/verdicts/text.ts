@@ -15,8 +15,10 @@ export function denialText(subject: {
   readonly reference: ImageReference
   readonly verdict: ImageVerdict
   readonly namespace: string | undefined
+  /** What a person adds to the commands where Drawbridge runs, for example ` --kubeconfig FILE`. */
+  readonly commandSuffix?: string | undefined
 }): string {
-  const { image, reference, verdict, namespace } = subject
+  const { image, reference, verdict, namespace, commandSuffix = '' } = subject
   const { name, phase } = verdict
   const evidence = strongestEvidence(verdict)
   const parts = [
@@ -25,11 +27,14 @@ export function denialText(subject: {
     ...(reference.digest === undefined
       ? [`way out: deploy ${printable(reference.repository, 120)}@sha256:<new digest> or a new tag`]
       : ['way out: deploy a fixed image with another digest']),
-    `evidence: drawbridge verdicts show ${name}`,
-    `release: drawbridge verdicts release ${name} --as fixed|false-positive|accepted --reason "..."`,
+    `evidence: drawbridge verdicts show ${shortName(name)}${commandSuffix}`,
+    `release: drawbridge verdicts release ${shortName(name)}${commandSuffix} --as fixed|false-positive|accepted --reason "..."`,
   ]
   return cutBytes(parts.join('; '), MAX_BYTES)
 }
+
+/** The commands take the beginning of a name; twelve digits tell verdicts apart, and the line stays readable. */
+const shortName = (name: string): string => name.replace(/^(sha256|ref)-([0-9a-f]{12})[0-9a-f]*$/, '$1-$2')
 
 function seen(evidence: Evidence, namespace: string | undefined): string {
   const target = evidence.target === undefined || evidence.target === '' ? '' : ` of ${printable(evidence.target, 100)}`

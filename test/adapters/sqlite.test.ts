@@ -148,7 +148,9 @@ describe('adapters/sqlite', function () {
     const exited = new Promise((resolve) => child.once('exit', resolve))
     try {
       await new Promise((resolve) => child.stdout.once('data', resolve))
-      await assert.rejects(open(), { message: `the ledger ${file} is in use by another process` })
+      await assert.rejects(open(), {
+        message: `the ledger ${file} is in use by another process; give this one a data folder of its own (--data)`,
+      })
     } finally {
       child.kill('SIGKILL')
       await exited
@@ -156,7 +158,9 @@ describe('adapters/sqlite', function () {
     const { store, problems } = await open()
     assert.deepEqual(problems, [])
     assert.equal((await store.load()).verdicts.length, 20)
-    await assert.rejects(open(), { message: `the ledger ${file} is in use by another process` })
+    await assert.rejects(open(), {
+      message: `the ledger ${file} is in use by another process; give this one a data folder of its own (--data)`,
+    })
     await store.write(name(99), () => numbered(99))
   })
 

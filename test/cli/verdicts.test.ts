@@ -159,7 +159,7 @@ TIME                  SENSOR  RULE                                      CLASS  W
 
   it('ends with 1 for a beginning of two', async () => {
     const { code, err } = await verdicts(['show', 'sha256-3dc'], [DENYING, { ...DENYING, name: 'sha256-3dcf' }])
-    assert.deepEqual([code, err], [1, 'drawbridge: 2 verdicts begin with sha256-3dc; give more of the name\n'])
+    assert.deepEqual([code, err], [1, 'drawbridge: sha256-3dc is the beginning of 2 verdicts; give more of the name\n'])
   })
 
   it('release: by the person at the keyboard, with a reason', async () => {
@@ -181,7 +181,7 @@ TIME                  SENSOR  RULE                                      CLASS  W
   it('release --as false-positive', async () => {
     const { notes } = await verdicts([
       'release',
-      'ref-0011223344',
+      DENYING.name,
       '--reason',
       'x',
       '--as',
@@ -191,8 +191,15 @@ TIME                  SENSOR  RULE                                      CLASS  W
     ])
     assert.deepEqual(notes.slice(0, 2), [
       { data: 'data', kubeconfig: 'k' },
-      { name: 'ref-0011223344', by: 'jane', reason: 'x', as: 'false-positive' },
+      { name: DENYING.name, by: 'jane', reason: 'x', as: 'false-positive' },
     ])
+  })
+
+  it('does not release twice: who decided first, and why, would be lost', async () => {
+    const { code, err, notes } = await verdicts(['release', 'ref-0011223344', '--reason', 'me too'])
+    assert.equal(code, 1)
+    assert.match(err, /^drawbridge: ref-\S+ is released already: 2026-11-22T11:59:00Z by jane as fixed: rebuilt\n$/)
+    assert.equal(notes.length, 2)
   })
 
   it('closes the connection when a command fails', async () => {

@@ -169,6 +169,19 @@ describe('stopping', () => {
     }
   })
 
+  it('takes one Ctrl-C that arrives twice, by the terminal and by a launcher, for one', async () => {
+    const folder = temporaryFolder()
+    try {
+      const server = await RunningProgram.start(folder.path)
+      server.child.kill('SIGINT')
+      server.child.kill('SIGTERM')
+      assert.equal(await server.exited, 0, server.output())
+      assert.equal(existsSync(join(folder.path, 'server.json')), false)
+    } finally {
+      folder.remove()
+    }
+  })
+
   it('answers what is under way before it ends', async () => {
     const folder = temporaryFolder()
     try {

@@ -6,6 +6,8 @@ import { denialText } from '../../src/verdicts/text.ts'
 import { DIGEST_A, DIGEST_B, evidence, HOUR, NOW, parseReference, verdict } from '../correlator/support.ts'
 
 const NAME = `sha256-${'a'.repeat(64)}`
+/** As commands are given it. */
+const SHORT = `sha256-${'a'.repeat(12)}`
 const find = (index: ReturnType<typeof createVerdictIndex>, namespace?: string) => {
   const flagged = findFlagged(index, parseReference, () => NOW)
   return (image: string) => flagged(image, namespace)
@@ -55,7 +57,7 @@ describe('verdicts/index', () => {
 
   it('writes the denial of a tag, with the place only for its own namespace', () => {
     const index = createVerdictIndex([verdict()])
-    const ways = `verdict ${NAME} until 2026-12-22T06:10:00Z; way out: deploy registry.example/shop/web@sha256:<new digest> or a new tag; evidence: drawbridge verdicts show ${NAME}; release: drawbridge verdicts release ${NAME} --as fixed|false-positive|accepted --reason "..."`
+    const ways = `verdict ${NAME} until 2026-12-22T06:10:00Z; way out: deploy registry.example/shop/web@sha256:<new digest> or a new tag; evidence: drawbridge verdicts show ${SHORT}; release: drawbridge verdicts release ${SHORT} --as fixed|false-positive|accepted --reason "..."`
     const seen =
       'image "registry.example/shop/web:1.4.2" is denied: falco reported "Drop and execute new binary in container" of /tmp/sleep'
     assert.equal(
