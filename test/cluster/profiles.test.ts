@@ -183,6 +183,8 @@ describe('AdmissionProfile on a real API server', () => {
         alertsPort: 0,
         adminPort: 0,
       })
+      // A label from a time when nobody checked labels.
+      await openNamespace(UNKNOWN, { 'drawbridge.dev/enforce': 'later-tier' })
       const configurations = webhookConfigurations({
         endpoint: { url: server.file.webhook },
         caBundle: readFileSync(server.file.ca, 'utf8'),
@@ -282,7 +284,10 @@ describe('AdmissionProfile on a real API server', () => {
     })
 
     it('enforces restricted where the label names a profile that nobody knows, and says so', async () => {
-      await openNamespace(UNKNOWN, { 'drawbridge.dev/enforce': 'later-tier' })
+      refused(
+        await cluster.kubectl(['label', 'namespace', NAMESPACE, 'drawbridge.dev/enforce=later-tier', '--overwrite']),
+        /drawbridge\.dev\/enforce: "later-tier" is no profile/,
+      )
       refused(
         await create(pod('web', UNKNOWN), '--dry-run=server'),
         /drawbridge\.dev\/enforce: "later-tier" is no profile; restricted:v1\.\d+ is enforced until it is corrected/,
