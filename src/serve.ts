@@ -1,12 +1,12 @@
 /**
  * Starts and stops a whole server: certificates, the alert thread, three listeners. One of the three composition roots (see ARCHITECTURE.md).
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { hostname, networkInterfaces } from 'node:os'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { AggregatorRegistry, Registry } from 'prom-client'
 import { expiresAt } from '../certs/authority.ts'
 import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
+import { certificateNames } from '../certs/names.ts'
 import type { ServingCertificates } from '../certs/files.ts'
 import { createMutate } from '../webhooks/mutate.ts'
 import { createValidate } from '../webhooks/validate.ts'
@@ -16,6 +16,8 @@ import { readNamespaceLabels } from './cli/namespaces.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
+import { writeServerFile } from './config/serverFile.ts'
+import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
@@ -42,18 +44,6 @@ export interface ServeOptions {
   readonly adminPort?: number | undefined
 }
 
-/** What scripts and the CLI read from `DATA/server.json` while the server runs. */
-export interface ServerFile {
-  readonly webhook: string
-  readonly alerts: string
-  readonly admin: string
-  /** Absolute path. */
-  readonly ca: string
-  readonly alertToken: string
-  readonly adminToken: string
-  readonly pid: number
-}
-
 export interface RunningServer {
   readonly file: ServerFile
   readonly config: Config
@@ -77,19 +67,6 @@ async function loadConfig(file: string | undefined): Promise<Config> {
     if (code !== undefined) throw new ConfigError(`${path}: cannot be read: ${message}`)
     throw error
   }
-}
-
-/** The addresses that the self-made certificate must cover. */
-function certificateNames(host: string, extra: readonly string[]): string[] {
-  const wildcard = host === '0.0.0.0' || host === '::'
-  // Whoever listens on every address is reached by any of them.
-  const own = wildcard
-    ? [
-        hostname(),
-        ...Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address)),
-      ]
-    : [host]
-  return [...new Set(['127.0.0.1', 'localhost', ...own.filter((name) => !name.includes('%')), ...extra])]
 }
 
 async function credentialsOf(config: Config, alertToken: string): Promise<Credential[]> {
@@ -144,13 +121,6 @@ function cachedPolicies(view: View, podSecurityLabels: boolean): (labels: Labels
     }
     return policy
   }
-}
-
-/** Beside, then renamed: a reader never sees half of it. */
-async function writeServerFile(path: string, content: ServerFile): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
-  await writeFile(temporary, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 })
-  await rename(temporary, path)
 }
 
 /**
