@@ -2,7 +2,7 @@
  * A certificate authority of Drawbridge's own and the serving certificates it issues.
  * node-forge writes the certificates; the keys come from Node's native generator, which is many times faster than forge's.
  */
-import { generateKeyPair, randomBytes, X509Certificate } from 'node:crypto'
+import { createPrivateKey, generateKeyPair, randomBytes, X509Certificate } from 'node:crypto'
 import { promisify } from 'node:util'
 import { isIP } from 'node:net'
 import forge from 'node-forge'
@@ -79,6 +79,14 @@ export async function issueLeaf(authority: KeyPair, names: readonly string[], no
   return { certificate: forge.pki.certificateToPem(certificate), key: privateKey }
 }
 
+function isKeyOf(certificate: X509Certificate, key: string): boolean {
+  try {
+    return certificate.checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
+}
+
 /**
  * Says why a serving certificate cannot be used at a time, or undefined when it can.
  * One pure question, so that "is it still good in 30 days?" is the same code as "is it good now?".
@@ -97,6 +105,7 @@ export function certificateProblem(
   } catch (error) {
     return `not a readable certificate: ${error instanceof Error ? error.message : String(error)}`
   }
+  if (!isKeyOf(certificate, leaf.key)) return 'its private key is damaged or belongs to another certificate'
   if (!certificate.verify(authority.publicKey)) return 'not signed by the authority beside it'
   for (const [what, one] of [
     ['certificate', certificate],

@@ -2,6 +2,7 @@
  * Serving certificates in a folder: `ca.crt`, `ca.key`, `tls.crt`, `tls.key`.
  * Made by whoever starts first, kept, renewed before they expire. Keys are readable by the owner only and never leave the folder.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { certificateProblem, createAuthority, issueLeaf } from './authority.ts'
@@ -33,8 +34,9 @@ async function readPair(directory: string, name: string): Promise<KeyPair | unde
 
 /** Written beside, synced, then renamed: a crash leaves the old file or the new one, never half of one. */
 async function writeAtomically(file: string, content: string, mode: number): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`
-  const handle = await open(temporary, 'w', mode)
+  // A new file with a name that nobody knows beforehand: it must not be somebody's link.
+  const temporary = `${file}.${randomUUID()}.tmp`
+  const handle = await open(temporary, 'wx', mode)
   try {
     await handle.writeFile(content)
     await handle.sync()

@@ -1,12 +1,12 @@
 /**
  * Starts and stops a whole server: certificates, the alert thread, three listeners. One of the three composition roots (see ARCHITECTURE.md).
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { hostname, networkInterfaces } from 'node:os'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { AggregatorRegistry, Registry } from 'prom-client'
 import { expiresAt } from '../certs/authority.ts'
 import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
+import { certificateNames } from '../certs/names.ts'
 import type { ServingCertificates } from '../certs/files.ts'
 import { createMutate } from '../webhooks/mutate.ts'
 import { createValidateProfiles } from '../webhooks/profiles.ts'
@@ -19,6 +19,8 @@ import { ownerWorkload } from './adapters/kubernetes/owner.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
+import { writeServerFile } from './config/serverFile.ts'
+import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import { createLogger } from './observe/logger.ts'
 import { createExemptions } from './policy/exemptions.ts'
@@ -42,18 +44,6 @@ export interface ServeOptions {
   readonly port?: number | undefined
   readonly alertsPort?: number | undefined
   readonly adminPort?: number | undefined
-}
-
-/** What scripts and the CLI read from `DATA/server.json` while the server runs. */
-export interface ServerFile {
-  readonly webhook: string
-  readonly alerts: string
-  readonly admin: string
-  /** Absolute path. */
-  readonly ca: string
-  readonly alertToken: string
-  readonly adminToken: string
-  readonly pid: number
 }
 
 export interface RunningServer {
@@ -81,19 +71,6 @@ async function loadConfig(file: string | undefined): Promise<Config> {
   }
 }
 
-/** The addresses that the self-made certificate must cover. */
-function certificateNames(host: string, extra: readonly string[]): string[] {
-  const wildcard = host === '0.0.0.0' || host === '::'
-  // Whoever listens on every address is reached by any of them.
-  const own = wildcard
-    ? [
-        hostname(),
-        ...Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address)),
-      ]
-    : [host]
-  return [...new Set(['127.0.0.1', 'localhost', ...own.filter((name) => !name.includes('%')), ...extra])]
-}
-
 async function credentialsOf(config: Config, alertToken: string): Promise<Credential[]> {
   const configured = await Promise.all(
     config.alerts.credentials.map(async ({ name, token, tokenFile, sources }) => ({
@@ -103,13 +80,6 @@ async function credentialsOf(config: Config, alertToken: string): Promise<Creden
     })),
   )
   return [{ name: 'generated', token: alertToken }, ...configured]
-}
-
-/** Beside, then renamed: a reader never sees half of it. */
-async function writeServerFile(path: string, content: ServerFile): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
-  await writeFile(temporary, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 })
-  await rename(temporary, path)
 }
 
 /**

@@ -67,7 +67,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   certs: {
     folders: [],
-    packages: ['node-forge', 'node:crypto', 'node:fs/promises', 'node:path', 'node:net', 'node:util'],
+    packages: ['node-forge', 'node:crypto', 'node:fs/promises', 'node:path', 'node:net', 'node:os', 'node:util'],
   },
   manifests: { folders: ['src/kube'], packages: ['js-yaml', 'node:fs', 'node:path', 'node:url'] },
   'src/alertThreadHost.ts': {

@@ -1,5 +1,6 @@
 /** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
 import type { AdmissionRequest, AdmissionResponse, Labels, ObjectMeta } from '../src/kube/types.ts'
+import { carriesPodTemplate } from '../src/kube/podTemplate.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import { printable } from '../src/kube/text.ts'
 import type { AdmissionEndpoint, AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
@@ -101,7 +102,12 @@ async function decideInTime(
   context: AdmissionContext,
 ): Promise<Decision> {
   const { uid, namespace } = request
-  if (namespace === undefined) return allowUnchanged(uid)
+  if (namespace === undefined) {
+    // The API server never sends this: pods and what makes them have a namespace.
+    return carriesPodTemplate(request.kind) || request.resource.resource === 'pods'
+      ? failClosed(uid, 'a review of a pod or workload names no namespace', 400)
+      : allowUnchanged(uid)
+  }
   // The usual case answers from memory, without a timer and without a turn of the event loop.
   const cached = context.namespaces.cached(namespace)
   const known = cached === undefined ? undefined : context.resolvePolicy(cached)

@@ -35,8 +35,9 @@ export async function connectionFrom(data: string): Promise<AdminConnection> {
   let server: { readonly admin: string; readonly ca: string; readonly adminToken: string; readonly pid?: number }
   try {
     server = JSON.parse(text) as typeof server
+    if ([server.admin, server.ca, server.adminToken].some((value) => typeof value !== 'string')) throw new Error()
   } catch {
-    throw new UnusableError(`${path}: not JSON; the server writes it again when it is started`)
+    throw new UnusableError(`${path}: damaged; the server writes it again when it is started`)
   }
   return {
     file: path,

@@ -30,7 +30,7 @@ const ruleOverride = z.strictObject({
 const credential = z
   .strictObject({
     name: z.string().min(1).max(63),
-    token: z.string().min(16, 'wanted at least 16 characters').optional(),
+    token: z.string().regex(/^\S*$/, 'wanted no white space').min(16, 'wanted at least 16 characters').optional(),
     tokenFile: z.string().min(1).optional(),
     sources: z.array(z.string()).min(1).optional(),
   })
@@ -80,7 +80,7 @@ export const schema = z.strictObject({
       preset: z.enum(['standard', 'strict']).default('standard'),
       warnAt: z.number().positive().max(10_000).default(50),
       denyAt: z.number().positive().max(10_000).default(100),
-      expireAfter: duration.prefault('30d'),
+      expireAfter: duration.refine((value) => value >= 60_000, 'wanted at least 1m').prefault('30d'),
     })
     .prefault({})
     .refine(({ warnAt, denyAt }) => warnAt <= denyAt, 'warnAt must not be larger than denyAt'),
@@ -100,7 +100,7 @@ export const schema = z.strictObject({
         .default([]),
     })
     .prefault({}),
-  drain: duration.prefault('10s'),
+  drain: duration.refine((value) => value <= 3_600_000, 'wanted at most 1h').prefault('10s'),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })
 

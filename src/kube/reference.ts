@@ -9,10 +9,15 @@ const REMOTE_NAME = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/u
 const DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/u
 const BARE_IMAGE_ID = /^[a-f0-9]{64}$/u
+/** `sha256:3dc0`: containerd finds a local image by the beginning of its id. */
+const SHORT_IMAGE_ID = /^sha(?:256|384|512):[a-f0-9]+$/u
 
-/** Name at most 255, tag at most 128, digest at most 135 characters, and the signs between them. */
-const MAX_LENGTH = 255 + 1 + 128 + 1 + 135
-const MAX_NAME_LENGTH = 255
+/** Of the path alone, as in distribution: the registry does not count. */
+const MAX_PATH_LENGTH = 255
+/** With the registry. Leaves room for a tag within the 512 characters that a verdict keeps of a reference. */
+const MAX_NAME_LENGTH = 383
+/** Name, tag at most 128, digest at most 135 characters, and the signs between them. */
+const MAX_LENGTH = MAX_NAME_LENGTH + 1 + 128 + 1 + 135
 
 export interface ImageReference {
   /** In lower case, with port: `docker.io`, `localhost:5000`. */
@@ -30,7 +35,8 @@ export interface ImageReference {
 /**
  * Parses an image reference as container runtimes do: `nginx` is `docker.io/library/nginx:latest`, a first part with a dot,
  * a port or capitals, or `localhost`, is a registry. The registry is put in lower case, since host names know no case.
- * `sha256:<hex>` alone is an image id: its digest is set. Undefined for what is no reference (64 bare hex digits too, as in distribution).
+ * `sha256:<hex>` alone is an image id: its digest is set. Undefined for what is no reference (64 bare hex digits too, as in distribution),
+ * and for the beginning of an image id, which may mean any image of a node.
  */
 export const parseReference = (text: string): ImageReference | undefined => {
   if (text.length === 0 || text.length > MAX_LENGTH || BARE_IMAGE_ID.test(text)) return undefined
@@ -40,6 +46,8 @@ export const parseReference = (text: string): ImageReference | undefined => {
     const repository = `docker.io/library/${text.slice(0, text.indexOf(':'))}`
     return { registry: 'docker.io', repository, digest: text, normalized: `${repository}@${text}` }
   }
+
+  if (SHORT_IMAGE_ID.test(text)) return undefined
 
   const at = text.indexOf('@')
   const digest = at === -1 ? undefined : text.slice(at + 1)
@@ -54,7 +62,7 @@ export const parseReference = (text: string): ImageReference | undefined => {
   const name = splitName(colon === -1 ? named : named.slice(0, colon))
   if (name === undefined) return undefined
   const repository = `${name.registry}/${name.remote}`
-  if (repository.length > MAX_NAME_LENGTH) return undefined
+  if (name.remote.length > MAX_PATH_LENGTH || repository.length > MAX_NAME_LENGTH) return undefined
 
   if (digest !== undefined) {
     return {
@@ -81,12 +89,23 @@ export const digestOfImageId = (imageId: string): string | undefined => {
   return isDigest(digest) ? digest : undefined
 }
 
+/** Other names of Docker Hub. */
+const DOCKER_HUB = new Set(['index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'])
+
+/** One text for one registry: the port as a number, left out where it is HTTPS's and the host is known for a registry without it. */
+const canonicalRegistry = (lowered: string): string => {
+  const [, host = lowered, port] = /^(.*[^:]):0*([0-9]{1,5})$/u.exec(lowered) ?? []
+  if (DOCKER_HUB.has(host) && (port === undefined || port === '443')) return 'docker.io'
+  if (port === undefined) return lowered
+  return port === '443' && /[.\]]|^localhost$/u.test(host) ? host : `${host}:${port}`
+}
+
 const splitName = (name: string): { readonly registry: string; readonly remote: string } | undefined => {
   const slash = name.indexOf('/')
   const first = slash === -1 ? '' : name.slice(0, slash)
   const isRegistry = /[.:]/u.test(first) || first === 'localhost' || first.toLowerCase() !== first
   const lowered = isRegistry ? first.toLowerCase() : 'docker.io'
-  const registry = lowered === 'index.docker.io' ? 'docker.io' : lowered
+  const registry = canonicalRegistry(lowered)
   const rest = isRegistry ? name.slice(slash + 1) : name
   const remote = registry === 'docker.io' && !rest.includes('/') ? `library/${rest}` : rest
   return DOMAIN.test(registry) && REMOTE_NAME.test(remote) ? { registry, remote } : undefined

@@ -1,7 +1,7 @@
 /** What can happen on the admission thread: one function each, which writes the log line and moves the metric together. */
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
-import { errorText } from './logger.ts'
+import { boundedText, errorText } from './logger.ts'
 import type { Logger } from './logger.ts'
 
 export type AdmissionOutcome = 'allowed' | 'mutated' | 'denied' | 'failed'
@@ -108,17 +108,20 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
   })
 
   return {
-    reviewAnswered({ outcome, webhook, seconds: duration, reasons, ...fields }) {
+    reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
       requests.inc({ webhook, outcome })
       seconds.observe({ webhook }, duration)
       if (outcome === 'denied') for (const check of reasons) denials.inc({ check })
-      if (outcome === 'denied' || outcome === 'failed')
-        logger.info({ webhook, outcome, reasons, ...fields }, 'admission denied')
-      else logger.debug({ webhook, outcome, ...fields }, 'admission answered')
+      const denied = outcome === 'denied' || outcome === 'failed'
+      if (!logger.isLevelEnabled(denied ? 'info' : 'debug')) return
+      const [namespace, kind, name] = [names.namespace, names.kind, names.name].map((text) => boundedText(text))
+      const fields = { webhook, outcome, namespace, kind, name, dryRun }
+      if (denied) logger.info({ ...fields, reasons }, 'admission denied')
+      else logger.debug(fields, 'admission answered')
     },
     reviewRefused(webhook, reason) {
       refused.inc({ webhook })
-      logger.warn({ webhook, reason }, 'not an admission review')
+      logger.warn({ webhook, reason: boundedText(reason, 500) }, 'not an admission review')
     },
     exceptionsUsed(names, by) {
       exceptionUses.inc(names.length)
@@ -129,7 +132,10 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     namespaceLookupFailed(namespace, error) {
       lookupFailures.inc()
-      logger.error({ namespace, error: errorText(error) }, 'namespace could not be read; denying')
+      logger.error(
+        { namespace: boundedText(namespace), error: errorText(error) },
+        'namespace could not be read; denying',
+      )
     },
     httpError(listener, status, error) {
       httpErrors.inc({ listener, status: String(status) })

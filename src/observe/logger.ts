@@ -19,7 +19,17 @@ export function createLogger(options: { readonly level: string; readonly thread:
   )
 }
 
+/**
+ * Text of others for a log field: bounded, and without what moves a terminal's cursor or turns its writing direction.
+ * Callers without a credential choose these texts.
+ */
+export function boundedText(text: string | undefined, length = 253): string | undefined {
+  const cut = text?.slice(0, length)
+  // oxlint-disable-next-line no-control-regex
+  return cut?.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, '?')
+}
+
 /** An error as one line for a log field: `JSON.stringify(error)` alone would be `{}`. */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return boundedText(error instanceof Error ? `${error.name}: ${error.message}` : String(error), 1000) ?? ''
 }

@@ -37,9 +37,9 @@ export const requireJson: RequestHandler = (request, _response, next) => {
   }
 }
 
-/** Reads the whole body as bytes, at most `limit` after decompression. */
-export function readBody(limit: number): RequestHandler {
-  return express.raw({ type: () => true, limit })
+/** Reads the whole body as bytes, at most `limit` after decompression; without `inflate` a compressed body is refused with 415. */
+export function readBody(limit: number, { inflate = true } = {}): RequestHandler {
+  return express.raw({ type: () => true, limit, inflate })
 }
 
 /** The bytes that `readBody` left; empty when there was no body. */

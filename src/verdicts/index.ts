@@ -1,5 +1,6 @@
 /** What admission looks images up in: in memory, one lookup per image, fed by the changes that the correlator reports. */
-import type { FindFlagged } from '../policy/types.ts'
+import { printable } from '../alerts/text.ts'
+import type { FindFlagged, FlaggedImage } from '../policy/types.ts'
 import type { ImageReference, ParseReference } from './name.ts'
 import { isFlagged } from './phase.ts'
 import { denialText } from './text.ts'
@@ -52,7 +53,10 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
     },
     findByReference: (normalized) => [...(byReference.get(normalized) ?? [])].flatMap((name) => byName.get(name) ?? []),
     find: (image, now) => {
-      const names = image.digest === undefined ? byReference.get(image.normalized) : byDigest.get(image.digest)
+      // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
+      const named = byReference.get(image.normalized)
+      const digested = image.digest === undefined ? undefined : byDigest.get(image.digest)
+      const names = digested === undefined ? named : named === undefined ? digested : [...digested, ...named]
       let found: (ImageVerdict & { readonly phase: 'warning' | 'denying' }) | undefined
       for (const name of names ?? []) {
         const verdict = byName.get(name)
@@ -65,9 +69,15 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
   }
 }
 
+/** What is said of an image that no verdict can be looked up for. */
+function unreadable(image: string): FlaggedImage {
+  const text = `image "${printable(image, 120)}" is denied: it is no complete image reference, so no verdict can be looked up for it; fix: write registry/repository:tag or registry/repository@sha256:<digest>`
+  return { verdict: 'unreadable-image', phase: 'denying', text }
+}
+
 /**
- * The function that the judge of pods is given. `clock` in milliseconds since the epoch. An image that cannot be parsed is not flagged: the API
- * server refuses it, or the kubelet does.
+ * The function that the judge of pods is given. `clock` in milliseconds since the epoch. An image that cannot be parsed is treated as flagged: nobody
+ * can say what a runtime would make of it (containerd starts `sha256:3dc0` if a local image's id begins so).
  */
 export function findFlagged(
   index: VerdictIndex,
@@ -77,8 +87,9 @@ export function findFlagged(
 ): FindFlagged {
   return (image, namespace) => {
     const reference = parseReference(image)
-    const verdict = reference === undefined ? undefined : index.find(reference, clock())
-    if (reference === undefined || verdict === undefined) return undefined
+    if (reference === undefined) return unreadable(image)
+    const verdict = index.find(reference, clock())
+    if (verdict === undefined) return undefined
     return {
       verdict: verdict.name,
       phase: verdict.phase,

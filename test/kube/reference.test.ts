@@ -19,6 +19,12 @@ describe('parseReference', () => {
     ['registry:5000/web:2', 'registry:5000/web', 'registry:5000/web:2'],
     ['registry.example/a/b/c:v', 'registry.example/a/b/c', 'registry.example/a/b/c:v'],
     ['Registry.Example/a', 'registry.example/a', 'registry.example/a:latest'],
+    ['registry.example:443/a', 'registry.example/a', 'registry.example/a:latest'],
+    ['registry.example:0443/a', 'registry.example/a', 'registry.example/a:latest'],
+    ['registry.example:05000/a', 'registry.example:5000/a', 'registry.example:5000/a:latest'],
+    ['registry:443/a', 'registry:443/a', 'registry:443/a:latest'],
+    ['registry-1.docker.io/library/nginx:1.25', 'docker.io/library/nginx', 'docker.io/library/nginx:1.25'],
+    ['registry.hub.docker.com/nginx', 'docker.io/library/nginx', 'docker.io/library/nginx:latest'],
     ['REGISTRY/a', 'registry/a', 'registry/a:latest'],
     ['[2001:db8::1]:5000/web', '[2001:db8::1]:5000/web', '[2001:db8::1]:5000/web:latest'],
     ['a__b/c.d-e--f_g', 'docker.io/a__b/c.d-e--f_g', 'docker.io/a__b/c.d-e--f_g:latest'],
@@ -51,6 +57,18 @@ describe('parseReference', () => {
       digest,
       normalized: `docker.io/library/nginx@${digest}`,
     })
+  })
+
+  it('counts the path alone against the 255 characters of a name, as distribution does', () => {
+    const path = Array.from({ length: 10 }, () => 'abcdefghijklmnopqrstuvwx').join('/')
+    assert.equal(parseReference(`registry.example/${path}@${digest}`)?.digest, digest)
+    assert.equal(parseReference(`registry.example/${path}/${path}`), undefined)
+  })
+
+  it('does not guess what the beginning of an image id means', () => {
+    for (const text of ['sha256:3dc0', `sha256:${hex.slice(1)}`, 'sha512:0'])
+      assert.equal(parseReference(text), undefined, text)
+    assert.notEqual(parseReference('sha256:v1.2'), undefined)
   })
 
   it('takes a bare digest for an image id, as containerd does', () => {

@@ -1,5 +1,7 @@
 /** The three express apps, without a socket of ours: supertest takes the app. */
 import assert from 'node:assert/strict'
+import { request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import supertest from 'supertest'
 import { adminApp } from '../../src/server/adminApp.ts'
 import { alertsApp } from '../../src/server/alertsApp.ts'
@@ -68,6 +70,44 @@ describe('the webhook app', () => {
       .set('Content-Type', 'application/json')
       .send('{}')
     assert.deepEqual([response.status, response.body], [200, 'namespaces'])
+  })
+
+  it('refuses a compressed body: the API server sends none, and a small one could unfold to much work', async () => {
+    const response = await supertest(app)
+      .post('/mutate')
+      .set('Content-Type', 'application/json')
+      .set('Content-Encoding', 'gzip')
+      .send('x')
+    assert.equal(response.status, 415)
+  })
+
+  it('refuses more than 64 MiB of bodies under way, before reading, and recovers', async () => {
+    const server = app.listen(0)
+    const { port } = server.address() as AddressInfo
+    const open = Array.from({ length: 9 }, () => {
+      const request = httpRequest({
+        port,
+        method: 'POST',
+        path: '/mutate',
+        headers: { 'Content-Type': 'application/json', 'Content-Length': REVIEW_LIMIT_BYTES },
+      })
+      request.on('error', () => undefined)
+      request.write('{')
+      return request
+    })
+    const ninth = await Promise.race(
+      open.map(
+        (request) =>
+          new Promise<number>((resolve) => request.on('response', (response) => resolve(response.statusCode ?? 0))),
+      ),
+    )
+    assert.equal(ninth, 503)
+    for (const request of open) request.destroy()
+    const status = async (): Promise<number> =>
+      (await supertest(server).post('/mutate').set('Content-Type', 'application/json').send('{}')).status
+    const deadline = Date.now() + 5000
+    while ((await status()) !== 200) assert.ok(Date.now() < deadline, 'the aborted requests are still counted')
+    server.close()
   })
 
   it('knows no other path or method', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { parseReference as parseKubeReference } from '../../src/kube/reference.ts'
 import * as fc from 'fast-check'
 import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
 import { nameByDigest, nameByReference, VERDICT_NAME } from '../../src/verdicts/name.ts'
@@ -27,8 +28,26 @@ describe('verdicts/index', () => {
     assert.equal(flagged(`registry.example/shop/web:1.4.2@${DIGEST_A}`)?.verdict, NAME)
     assert.equal(flagged(`registry.example/shop/web:1.4.2@${DIGEST_B}`), undefined)
     assert.equal(flagged('registry.example/shop/web:1.4.3'), undefined)
-    assert.equal(flagged('not an image'), undefined)
-    assert.equal(flagged('__proto__'), undefined)
+  })
+
+  it('finds a pinned name that a pod status tied to the image, though its digest is of another kind', () => {
+    const pinned = `registry.example/shop/web@${DIGEST_B}`
+    const known = verdict()
+    const flagged = find(createVerdictIndex([{ ...known, references: [...known.references, pinned] }]))
+    assert.equal(flagged(pinned)?.verdict, NAME)
+    assert.equal(flagged(`registry.example/other@${DIGEST_B}`), undefined)
+  })
+
+  it('treats what is no complete reference as flagged: a runtime may find any image by it', () => {
+    const flagged = findFlagged(createVerdictIndex([]), parseKubeReference, () => NOW)
+    for (const image of ['not an image', '__proto__', 'sha256:3dc045bdfd7d', `sha256:${'a'.repeat(63)}`]) {
+      assert.deepEqual(
+        [flagged(image, 'shop')?.phase, flagged(image, 'shop')?.verdict],
+        ['denying', 'unreadable-image'],
+        image,
+      )
+    }
+    assert.equal(flagged('registry.example/shop/web:1.4.2', 'shop'), undefined)
   })
 
   it('prefers what denies, and forgets what was removed or changed', () => {

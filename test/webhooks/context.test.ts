@@ -151,9 +151,14 @@ describe('whose labels count', () => {
     assert.deepEqual(asked, ['shop', 'shop'])
   })
 
-  it('allows what is in no namespace', async () => {
+  it('denies a pod in no namespace, which the API server never sends, and allows other kinds', async () => {
     const { validate, asked } = endpoints({})
-    assert.equal(responseOf(await validate(bytes(review({ namespace: '' })), 5000)).allowed, true)
+    assert.equal(responseOf(await validate(bytes(review({ namespace: '' })), 5000)).allowed, false)
+    const node = {
+      kind: { group: '', version: 'v1', kind: 'Node' },
+      resource: { group: '', version: 'v1', resource: 'nodes' },
+    }
+    assert.equal(responseOf(await validate(bytes(review({ namespace: '', ...node })), 5000)).allowed, true)
     assert.deepEqual(asked, [])
   })
 })

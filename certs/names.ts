@@ -1,0 +1,14 @@
+import { hostname, networkInterfaces } from 'node:os'
+
+/** The addresses that the self-made certificate must cover. */
+export function certificateNames(host: string, extra: readonly string[]): string[] {
+  const wildcard = host === '0.0.0.0' || host === '::'
+  // Whoever listens on every address is reached by any of them.
+  const own = wildcard
+    ? [
+        hostname(),
+        ...Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address)),
+      ]
+    : [host]
+  return [...new Set(['127.0.0.1', 'localhost', ...own.filter((name) => !name.includes('%')), ...extra])]
+}
