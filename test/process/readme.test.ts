@@ -21,7 +21,7 @@ function withPlaceholders(text: string, data: string): string {
       .replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>')
       .replace(/demo-[a-z0-9]{6,}/g, 'demo-<run>')
       .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '<time>')
-      .replace(/ref-[0-9a-f]{40}/g, 'ref-<hash>')
+      .replace(/ref-[0-9a-f]{12,40}/g, 'ref-<hash>')
       // Wrapping depends on the lengths of all that.
       .replace(/\s+/g, ' ')
       .trim()
