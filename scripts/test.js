@@ -2,8 +2,10 @@
 // A check that is not a test runner (format, lint, compile) counts as one. Prints how long each step took.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
 
-const number = (output, pattern) => Number(pattern.exec(output)?.[1] ?? 0)
+// Runners colour their output where the environment asks for it.
+const number = (output, pattern) => Number(pattern.exec(stripVTControlCharacters(output))?.[1] ?? 0)
 
 /** What a mocha run says at its end. */
 const mochaCounts = (output) => ({
