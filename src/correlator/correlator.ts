@@ -21,7 +21,7 @@ import {
 } from '../verdicts/types.ts'
 import { CORRELATOR_LIMITS, type Correlator, type CorrelatorLimits, type CorrelatorOptions } from './api.ts'
 import { attributeByClaim, attributeByCluster, isSameImage, type Attribution, type ImageIdentity } from './attribute.ts'
-import { countedTime, effectOf, factsOf, verdictNameFor, type Effect } from './contribute.ts'
+import { countedTime, effectOf, factsOf, filedEffects, ownVerdicts, verdictNameFor, type Effect } from './contribute.ts'
 import { extendVerdict, releaseVerdict, settleVerdict, withoutReference } from './decide.ts'
 import { createSeenEvents, eventKey, isAlreadyDurable } from './dedupe.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
@@ -150,11 +150,17 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
             reason: `${classification.class} (${classification.subject}) weighs nothing`,
           }
     }
-    if (isAlreadyDurable(known, effect, clock())) {
+    if (
+      filedEffects(name, effect, known).every((filed) =>
+        isAlreadyDurable(ledger.get(filed.name), filed.effect, clock()),
+      )
+    ) {
       keepEvidence(name, effect)
       return { ...outcome, decision: 'repeat', reason: 'the ledger already holds this effect' }
     }
     const { verdict, crossed } = await writer.submit(name, { facts: factsOf([effect]) })
+    const own = ownVerdicts(verdict, effect)
+    await Promise.all(own.map((filed) => writer.submit(filed.name, { facts: factsOf([filed.effect]) })))
     const reason = `${classification.class} weighs ${weight}; ${verdict.reason}`
     return { alert, decision: 'contributed', reason, verdict: name, phase: verdict.phase, crossed }
   }
@@ -241,7 +247,8 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       if (step(verdict) !== verdict) work.push(writer.submit(verdict.name, { step }))
     }
     for (const verdict of isPinned(reference) ? [] : ledger.findByReference(reference)) {
-      if (isSameImage(verdict, record)) continue
+      // A name that has a verdict of its own for want of room (ownVerdicts) is the image's as long as the image has a verdict.
+      if (isSameImage(verdict, record) || (verdict.digests.length === 0 && touched.size > 0)) continue
       work.push(writer.submit(verdict.name, { step: (current) => withoutReference(current, reference) }))
     }
     await Promise.all(work)

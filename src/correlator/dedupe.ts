@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { isExpired } from '../verdicts/phase.ts'
-import { contributionKey } from '../verdicts/merge.ts'
+import { contributionKey, missingNames } from '../verdicts/merge.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import type { Effect } from './contribute.ts'
 
@@ -32,8 +32,8 @@ export function createSeenEvents(max: number): { has(key: string): boolean; add(
 /** Whether writing `effect` into `stored` at `now` would change nothing that counts: then it can be acknowledged without a write. */
 export function isAlreadyDurable(stored: ImageVerdict | undefined, effect: Effect, now: number): boolean {
   if (stored === undefined || stored.phase === 'expired' || isExpired(stored, now)) return false
-  if (!effect.digests.every((digest) => stored.digests.includes(digest))) return false
-  if (!effect.references.every((reference) => stored.references.includes(reference))) return false
+  const missing = missingNames(stored, effect)
+  if (missing.digests.length + missing.references.length > 0) return false
   return effect.contributions.every((contribution) => {
     const { release } = stored
     if (release !== undefined && contribution.last <= release.at) return true

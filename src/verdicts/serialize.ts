@@ -53,6 +53,7 @@ function read(value: unknown): ImageVerdict {
   if (!digests.every((digest) => DIGEST.test(digest)))
     throw new Unreadable('digests holds something else than sha256:<64 hex>')
   const release = own(verdict, 'release')
+  const alerted = own(verdict, 'alerted')
   const contributions = Object.values(object(own(verdict, 'contributions'), 'contributions'))
     .slice(0, 1024)
     .map(readContribution)
@@ -61,6 +62,7 @@ function read(value: unknown): ImageVerdict {
     ...boundFacts({
       digests,
       references: texts(verdict, 'references', 512),
+      ...(alerted === undefined ? {} : { alerted: readAlerted(alerted) }),
       contributions: Object.fromEntries(contributions.map((item) => [contributionKey(item), item])),
       evidence: array(verdict, 'evidence').map(readEvidence),
       ...(release === undefined ? {} : { release: readRelease(release) }),
@@ -102,6 +104,11 @@ function readEvidence(value: unknown): Evidence {
     ...optional(item, 'node'),
     ...optional(item, 'target'),
   }
+}
+
+function readAlerted(value: unknown): NonNullable<ImageVerdict['alerted']> {
+  const item = object(value, 'alerted')
+  return { digests: number(item, 'digests'), references: number(item, 'references') }
 }
 
 function readRelease(value: unknown): Release {

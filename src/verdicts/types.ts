@@ -43,10 +43,12 @@ export interface Release {
 export interface ImageVerdict {
   /** `sha256-<hex>`, or `ref-<hash>` while only a reference is known. */
   readonly name: string
-  /** Sorted, each `sha256:<64 hex>`: index, platform manifests, config ids. */
+  /** Each `sha256:<64 hex>`: index, platform manifests, config ids. Those that alerts came with first (`alerted`), both parts sorted. */
   readonly digests: readonly string[]
-  /** Sorted, normalised (`docker.io/library/nginx:1.25`). */
+  /** Normalised (`docker.io/library/nginx:1.25`). Those that alerts came with first (`alerted`), both parts sorted. */
   readonly references: readonly string[]
+  /** How many of the first digests and references came with a contribution: names that were only observed never push these out. Absent: none. */
+  readonly alerted?: { readonly digests: number; readonly references: number } | undefined
   /** By `class|detector|owner`; at most 64. */
   readonly contributions: Readonly<Record<string, Contribution>>
   /** The 5 strongest and the 5 newest. */

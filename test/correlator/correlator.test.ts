@@ -7,6 +7,7 @@ import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createMemoryParkingLot } from '../../src/correlator/parkingLot.ts'
 import type { Outcome } from '../../src/correlator/types.ts'
 import { NoSuchVerdictError } from '../../src/correlator/writer.ts'
+import { createVerdictIndex } from '../../src/verdicts/index.ts'
 import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictStore } from '../../src/verdicts/types.ts'
 import {
@@ -349,7 +350,7 @@ describe('correlator', () => {
       assert.deepEqual(
         [it.get(NAME_A)?.references, it.get(NAME_A)?.digests],
         [
-          ['registry.example/copy:1', TAG],
+          [TAG, 'registry.example/copy:1'],
           [DIGEST_A, DIGEST_B],
         ],
       )
@@ -371,6 +372,65 @@ describe('correlator', () => {
       it.now += 60_000
       await one(it, { time: NOW + 50_000 })
       assert.deepEqual([it.get(NAME_A)?.references, it.get(NAME_A)?.phase], [[], 'denying'])
+    })
+
+    describe('and more names than a verdict holds', () => {
+      const other = (n: number): string => `registry.example/a:${String(n).padStart(3, '0')}`
+      const deniedBy = (it: Rig, text: string): string | undefined => {
+        const found = createVerdictIndex(it.list()).find(parseReference(text) ?? assert.fail(), it.now)
+        return found?.phase
+      }
+      const observed = async (): Promise<{ readonly it: Rig; readonly directory: FakeDirectory }> => {
+        const directory = directoryOf(container())
+        const it = await rig({ directory })
+        await one(it)
+        for (let n = 0; n < 100; n++) await it.observeContainer(container({ reference: other(n) }))
+        return { it, directory }
+      }
+      const alertOf = async ({ it, directory }: Awaited<ReturnType<typeof observed>>, n: number): Promise<Outcome> => {
+        const containerId = (0xabc0000 + n).toString(16).padEnd(64, '0')
+        directory.add(container({ containerId, pod: `p-${n}`, reference: other(n) }))
+        return one(it, { containerId, pod: `p-${n}` })
+      }
+
+      it('denies the name of the alert, however many others the image is given', async () => {
+        const { it } = await observed()
+        assert.equal(it.get(NAME_A)?.references.length, 32)
+        assert.deepEqual(
+          [deniedBy(it, TAG), deniedBy(it, other(0)), deniedBy(it, other(99))],
+          ['denying', 'denying', undefined],
+        )
+      })
+
+      it('denies the name of a new alert, by a verdict of its own where the names of alerts fill the first', async () => {
+        const full = await observed()
+        for (let n = 60; n < 100; n++) assert.equal((await alertOf(full, n)).decision, 'contributed')
+        const { it } = full
+        for (let n = 60; n < 100; n++) assert.equal(deniedBy(it, other(n)), 'denying', other(n))
+        assert.deepEqual([deniedBy(it, TAG), deniedBy(it, other(0))], ['denying', undefined])
+        assert.equal(it.list().length, 1 + 40 - 31)
+        await it.observeContainer(container({ reference: other(99) }))
+        assert.equal(deniedBy(it, other(99)), 'denying', 'a pod of the same image confirms the name')
+        await it.observeContainer(container({ reference: other(99), digests: [DIGEST_B], firstSeen: NOW }))
+        assert.equal(deniedBy(it, other(99)), undefined, 'the tag names another image now')
+        const writes = it.writes()
+        assert.equal((await one(it, { containerId: (0xabc0000 + 98).toString(16), pod: 'p-98' })).decision, 'repeat')
+        assert.equal(it.writes(), writes)
+      })
+
+      it('denies every digest of a tag, standalone', async () => {
+        const it = await rig()
+        const digest = (n: number): string => `sha256:${n.toString(16).padStart(64, '0')}`
+        for (let n = 40; n > 0; n--) assert.equal((await one(it, { imageDigest: digest(n) })).phase, 'denying')
+        for (let n = 40; n > 0; n--) {
+          assert.equal(deniedBy(it, `registry.example/shop/web@${digest(n)}`), 'denying', digest(n))
+        }
+        await it.handle(
+          Array.from({ length: 80 }, (_, n) => alert({ imageDigest: digest(n + 41), image: 'registry.example/b:1' })),
+        )
+        for (let n = 41; n <= 120; n++)
+          assert.equal(deniedBy(it, `registry.example/b@${digest(n)}`), 'denying', digest(n))
+      })
     })
 
     it('contributes to the verdict that holds any of the digests', async () => {

@@ -24,6 +24,7 @@ const time = z
   )
   .transform((text) => Date.parse(text))
 const short = z.string().max(512)
+const count = z.number().int().min(0).max(64)
 const weight = z.number().min(0).max(1000)
 const detector = z.enum(['falco', 'k8s-audit', 'tracee', 'tetragon', 'kubearmor'])
 
@@ -48,6 +49,7 @@ const status = z.object({
     .max(64)
     .default([]),
   references: z.array(short.min(1)).max(64).default([]),
+  alerted: z.object({ digests: count, references: count }).optional(),
   phase: z.enum(['observing', 'warning', 'denying', 'pending', 'released', 'expired']),
   phaseSince: time,
   reason: z.string().max(1024),
@@ -120,6 +122,7 @@ export function readVerdictObject(value: unknown): VerdictReading {
       name: metadata.name,
       digests: machine.digests,
       references: machine.references,
+      ...(machine.alerted === undefined ? {} : { alerted: machine.alerted }),
       contributions: Object.fromEntries(contributions),
       evidence: machine.evidence.map((entry): Evidence => compact(entry)),
       phase: machine.phase,
@@ -151,6 +154,7 @@ export function toStatus(verdict: ImageVerdict): VerdictStatus {
   return {
     digests: verdict.digests.slice(0, 64),
     references: verdict.references.slice(0, 64).map((text) => clip(text, 512)),
+    ...(verdict.alerted === undefined ? {} : { alerted: verdict.alerted }),
     phase: verdict.phase,
     phaseSince: toTime(verdict.phaseSince),
     reason: clip(verdict.reason, 1024),
