@@ -52,8 +52,8 @@ export function effectOf(
   const evidence: Evidence = {
     key: repeatKey(alert),
     detector,
-    rule: alert.rule,
-    priority: alert.priority,
+    rule: cleanText(alert.rule, 256),
+    priority: cleanText(alert.priority, 64),
     class: name,
     weight,
     time,

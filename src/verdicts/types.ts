@@ -43,7 +43,7 @@ export interface Release {
 export interface ImageVerdict {
   /** `sha256-<hex>`, or `ref-<hash>` while only a reference is known. */
   readonly name: string
-  /** Each `sha256:<64 hex>`: index, platform manifests, config ids. Those that alerts came with first (`alerted`), both parts sorted. */
+  /** Each `sha256:<64 hex>` (or sha384, sha512): index, platform manifests, config ids. Those that alerts came with first (`alerted`), both parts sorted. */
   readonly digests: readonly string[]
   /** Normalised (`docker.io/library/nginx:1.25`). Those that alerts came with first (`alerted`), both parts sorted. */
   readonly references: readonly string[]

@@ -7,7 +7,9 @@ import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createMemoryParkingLot } from '../../src/correlator/parkingLot.ts'
 import type { Outcome } from '../../src/correlator/types.ts'
 import { NoSuchVerdictError } from '../../src/correlator/writer.ts'
+import { parseReference as parseStrictly } from '../../src/kube/reference.ts'
 import { createVerdictIndex } from '../../src/verdicts/index.ts'
+import { readVerdict, writeVerdict } from '../../src/verdicts/serialize.ts'
 import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictStore } from '../../src/verdicts/types.ts'
 import {
@@ -146,6 +148,65 @@ describe('correlator', () => {
         assert.deepEqual([Object.keys(it.list()[0]?.contributions ?? {}).length, it.list()[0]?.evidence.length], [1, 1])
       }
     }
+  })
+
+  const algorithms: readonly (readonly [string, string])[] = [
+    ['sha256', `sha256:${'7'.repeat(64)}`],
+    ['sha384', `sha384:${'7'.repeat(96)}`],
+    ['sha512', `sha512:${'7'.repeat(128)}`],
+  ]
+  for (const [algorithm, digest] of algorithms) {
+    it(`denies an image that is pinned by ${algorithm}, and reads its verdict back`, async () => {
+      const image = `registry.example/shop/web@${digest}`
+      for (const directory of [undefined, directoryOf(container({ reference: image, digests: [digest] }))]) {
+        const it = await rig({ parseReference: parseStrictly, directory })
+        assert.equal((await one(it, { image })).phase, 'denying')
+        assert.equal((await one(it, { image, pod: 'web-1', time: NOW - 60_000 })).decision, 'contributed')
+        const [verdict] = it.list()
+        assert.ok(verdict !== undefined && it.list().length === 1)
+        assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
+        const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW)
+        assert.deepEqual([found?.phase, found?.digests], ['denying', [digest]])
+      }
+    })
+  }
+
+  it('makes only verdicts that are read back as they are, from whatever alerts', async () => {
+    const text = fc.string({
+      unit: fc.constantFrom('a', '\ud800', '\u0000', '\u202e', '😀', '|', '/', '"'),
+      maxLength: 400,
+    })
+    const hostile = fc.record(
+      {
+        rule: fc.constantFrom('Drop and execute new binary in container', 'Ours'),
+        image: fc.oneof(
+          text,
+          fc.constantFrom(
+            ...algorithms.map(([, digest]) => `r.example/a@${digest}`),
+            `r.example/${'a/'.repeat(119)}b:1`,
+            'nginx:1',
+          ),
+        ),
+        imageDigest: fc.constantFrom(undefined, ...algorithms.map(([, digest]) => digest)),
+        namespace: text,
+        pod: text,
+        node: text,
+        priority: text,
+        target: text,
+        time: fc.integer({ min: 0, max: NOW + HOUR }),
+      },
+      { noNullPrototype: true },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { maxLength: 8 }), async (list) => {
+        const it = await rig({ parseReference: parseStrictly })
+        await it.handle(list.map((item) => alert(item)))
+        for (const verdict of it.list()) {
+          assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
+        }
+      }),
+      { numRuns: 60 },
+    )
   })
 
   const decisions: readonly (readonly [string, Partial<RuntimeAlert>, string, number])[] = [

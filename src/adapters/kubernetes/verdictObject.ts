@@ -2,6 +2,7 @@
 import { z } from 'zod'
 
 import { GROUP, VERSION } from '../../kube/names.ts'
+import { DIGEST } from '../../verdicts/name.ts'
 import type { Contribution, Evidence, ImageVerdict, Release } from '../../verdicts/types.ts'
 
 /** The part of an ImageVerdict object that the machine writes. */
@@ -44,10 +45,7 @@ const evidence = z.object({
   target: short.optional(),
 })
 const status = z.object({
-  digests: z
-    .array(z.string().regex(/^sha256:[0-9a-f]{64}$/))
-    .max(64)
-    .default([]),
+  digests: z.array(z.string().regex(DIGEST)).max(64).default([]),
   references: z.array(short.min(1)).max(64).default([]),
   alerted: z.object({ digests: count, references: count }).optional(),
   phase: z.enum(['observing', 'warning', 'denying', 'pending', 'released', 'expired']),
