@@ -198,13 +198,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const other = inFlight.get(key)
     if (other !== undefined) {
       await other
-      return decided(duplicate)
+      if (seen.has(key)) return decided(duplicate)
     }
     const work = handleOne(alert, key, receivedAt)
     inFlight.set(key, work)
     try {
       const outcome = await work
-      seen.add(key)
+      seen.settle(key, outcome.decision)
       return decided(outcome)
     } finally {
       inFlight.delete(key)
@@ -223,6 +223,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
           ? await contribute(entry.alert, attribution.image, entry.since)
           : keepUnattributed(entry.alert, attribution.kind === 'host' ? 'a host process' : attribution.reason)
       await parking.remove([entry.id])
+      seen.settle(entry.id, outcome.decision)
       decided(outcome)
     } catch (error) {
       parked.set(entry.id, entry)

@@ -150,6 +150,38 @@ describe('correlator', () => {
     }
   })
 
+  it('does not take an event for a duplicate that came before without its image', async () => {
+    const event = alert()
+    for (const lacking of [
+      { ...event, image: undefined },
+      { ...event, containerId: 'host' },
+    ]) {
+      const apart = await rig()
+      const decisions = [...(await apart.handle([lacking])), ...(await apart.handle([event, event]))]
+      assert.deepEqual(
+        decisions.map(({ decision }) => decision),
+        [lacking.containerId === 'host' ? 'host' : 'unattributed', 'contributed', 'duplicate'],
+      )
+    }
+    const together = await rig()
+    const outcomes = await together.handle([{ ...event, image: undefined }, event])
+    assert.deepEqual(
+      outcomes.map(({ decision }) => decision),
+      ['unattributed', 'contributed'],
+    )
+  })
+
+  it('tells pods apart that report no container id in the same second', async () => {
+    const it = await rig()
+    const event = alert({ containerId: undefined })
+    const others = [{ pod: 'web-2' }, { namespace: 'pay' }, { image: 'registry.example/b:1' }, {}]
+    const outcomes = await it.handle([event, ...others.map((change) => ({ ...event, ...change }))])
+    assert.deepEqual(
+      outcomes.map(({ decision }) => decision),
+      ['contributed', 'contributed', 'contributed', 'contributed', 'duplicate'],
+    )
+  })
+
   const algorithms: readonly (readonly [string, string])[] = [
     ['sha256', `sha256:${'7'.repeat(64)}`],
     ['sha384', `sha384:${'7'.repeat(96)}`],
@@ -382,6 +414,15 @@ describe('correlator', () => {
         it.unattributed().map(({ decision, reason }) => [decision, reason]),
         [['unattributed', 'no pod status shows this pod and container']],
       )
+    })
+
+    it('tries an event again that nobody could place in time', async () => {
+      const { it, directory } = await parkedRig()
+      const [{ alert: event } = assert.fail()] = it.decided
+      it.now += 120_001
+      await it.sweep()
+      directory.add(COMES)
+      assert.equal((await it.handle([event]))[0]?.decision, 'contributed')
     })
 
     it('does not park what has no weight or no ids, and does not fail when the lot is full', async () => {
