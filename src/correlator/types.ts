@@ -43,6 +43,8 @@ export type AlertDecision =
   | 'no-weight'
   /** Evidence at most: the event is older than 24 h. */
   | 'too-old'
+  /** It would only be observed, and the ledger is full of verdicts: not kept. */
+  | 'no-room'
   /** A process outside any container: there is no image. */
   | 'host'
   /** Its container is not known yet: tried again for 120 s. */

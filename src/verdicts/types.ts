@@ -70,6 +70,13 @@ export interface VerdictChange {
 /** The store is full or capped: the alert is answered 503 and counted. */
 export class StoreBusyError extends Error {
   override readonly name = 'StoreBusyError'
+  /** `true`: not for the moment but because it holds as many verdicts as it may. Then a verdict may have to give way. */
+  readonly ledgerFull: boolean
+
+  constructor(message: string, ledgerFull = false) {
+    super(message)
+    this.ledgerFull = ledgerFull
+  }
 }
 
 /**

@@ -601,6 +601,86 @@ describe('correlator', () => {
     })
   })
 
+  describe('a ledger that is full', () => {
+    const WEAK = { rule: 'Read sensitive file untrusted' }
+    const image = (n: number): string => `registry.example/i:${n}`
+
+    /** A store of at most `max` verdicts. */
+    function capped(max: number): VerdictStore {
+      const store = createMemoryStore()
+      return {
+        ...store,
+        write: async (name, update) => {
+          const { verdicts } = await store.load()
+          const isNew = !verdicts.some((verdict) => verdict.name === name)
+          return store.write(name, (current) => {
+            const next = update(current)
+            if (isNew && verdicts.length >= max) throw new StoreBusyError('full', true)
+            return next
+          })
+        },
+      }
+    }
+    const held = (it: Rig): unknown =>
+      it
+        .list()
+        .map(({ references, phase }) => `${references[0]} ${phase}`)
+        .toSorted()
+
+    it('lets the weakest, oldest observed verdict give way to one that warns or denies', async () => {
+      const it = await rig({ store: capped(3) })
+      await one(it, { ...WEAK, image: image(1), time: NOW - 1000 })
+      await one(it, { ...WEAK, image: image(2), time: NOW - 3000 })
+      await one(it, { ...WEAK, image: image(3), time: NOW - 5000 })
+      await one(it, { ...WEAK, image: image(3), time: NOW - 5000, pod: 'web-2' })
+      assert.equal((await one(it, { image: image(4) })).phase, 'denying')
+      assert.deepEqual(held(it), [`${image(1)} observing`, `${image(3)} observing`, `${image(4)} denying`])
+      assert.equal((await one(it, { ...PTRACE, image: image(5) })).phase, 'warning')
+      assert.equal((await one(it, { image: image(6) })).phase, 'denying')
+      assert.deepEqual(held(it), [`${image(4)} denying`, `${image(5)} warning`, `${image(6)} denying`])
+      await assert.rejects(one(it, { image: image(7) }), StoreBusyError)
+      assert.deepEqual(held(it), [`${image(4)} denying`, `${image(5)} warning`, `${image(6)} denying`])
+    })
+
+    it('lets a release give way only when no event from before it can count', async () => {
+      const it = await rig({ store: capped(1) })
+      const { verdict = '' } = await one(it)
+      await it.release(verdict, { by: 'ann', reason: 'ok', as: 'accepted' })
+      it.now += 24 * HOUR
+      await assert.rejects(one(it, { image: image(1), time: it.now }), StoreBusyError)
+      it.now += 1
+      assert.equal((await one(it, { image: image(1), time: it.now })).phase, 'denying')
+      assert.deepEqual(held(it), [`${image(1)} denying`])
+    })
+
+    it('does not fail a request for weak newcomers, and tries them again when they come again', async () => {
+      const it = await rig({ store: capped(2) })
+      await one(it, { ...WEAK, image: image(1) })
+      await one(it, { image: image(2) })
+      const weak = alert({ ...WEAK, image: image(3) })
+      const outcomes = await it.handle([weak, alert({ image: image(4) })])
+      assert.deepEqual(
+        outcomes.map(({ decision, reason }) => [decision, decision === 'no-room' ? reason : '']),
+        [
+          ['no-room', 'full, and this image would only be observed'],
+          ['contributed', ''],
+        ],
+      )
+      assert.deepEqual(held(it), [`${image(2)} denying`, `${image(4)} denying`])
+      assert.equal((await it.handle([weak]))[0]?.decision, 'no-room')
+    })
+
+    it('takes many denials at once', async () => {
+      const it = await rig({ store: capped(20) })
+      await it.handle(Array.from({ length: 20 }, (_, n) => alert({ ...WEAK, image: image(n) })))
+      await it.handle(Array.from({ length: 20 }, (_, n) => alert({ image: image(100 + n) })))
+      assert.deepEqual(
+        it.list().map(({ phase }) => phase),
+        Array.from({ length: 20 }, () => 'denying'),
+      )
+    })
+  })
+
   describe('two correlators over one store', () => {
     it('count together and cross once', async () => {
       const store = createMemoryStore()
