@@ -226,7 +226,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
         const next = update(current)
         if (current !== undefined && (next === current || sameVerdict(current, next))) return { value: current }
         if (current === undefined && Number(sql.count.get()?.['count'] ?? 0) >= maxVerdicts) {
-          throw new StoreBusyError(`the ledger holds ${maxVerdicts} verdicts already`)
+          throw new StoreBusyError(`the ledger holds ${maxVerdicts} verdicts already`, true)
         }
         const text = writeVerdict(next)
         sql.put.run(name, text, sumOf(text))

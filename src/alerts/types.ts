@@ -27,7 +27,7 @@ export interface RuntimeAlert {
   readonly podUid?: string | undefined
   /** Image reference as claimed, for example `registry.example/shop/web:1.4.2`. */
   readonly image?: string | undefined
-  /** `sha256:<64 hex>` as claimed. */
+  /** `sha256:<64 hex>` (or sha384, sha512) as claimed. */
   readonly imageDigest?: string | undefined
   /** What the alert is about, declared by the decoder (Falco: `proc.exepath`). Part of the key of repeats. */
   readonly target: string

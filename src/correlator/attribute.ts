@@ -1,6 +1,7 @@
 /**
  * Whose image is it? In a cluster the answer comes from pod statuses, never from the alert's own image fields; standalone the alert is all there is.
  */
+import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import type { ParseReference } from '../verdicts/name.ts'
 import type { ContainerDirectory, ContainerRecord } from './types.ts'
@@ -112,7 +113,7 @@ function oneImage(matches: readonly ContainerRecord[], alert: RuntimeAlert): Att
     image: {
       digests: record.digests,
       references: [record.reference],
-      owner: record.owner.slice(0, MAX_OWNER),
+      owner: cleanText(record.owner, MAX_OWNER),
       namespace: record.namespace,
       pod: record.pod,
       container: record.containerName,
@@ -132,6 +133,6 @@ function differs(claimed: string | undefined, known: string): boolean {
 
 function claimedOwner(alert: RuntimeAlert): string {
   const { namespace, pod, containerName, containerId } = alert
-  if (namespace !== undefined && pod !== undefined) return `${namespace}/${pod}`.slice(0, MAX_OWNER)
-  return (pod ?? containerName ?? containerId?.slice(0, 12) ?? 'unknown').slice(0, MAX_OWNER)
+  if (namespace !== undefined && pod !== undefined) return cleanText(`${namespace}/${pod}`, MAX_OWNER)
+  return cleanText(pod ?? containerName ?? containerId?.slice(0, 12) ?? 'unknown', MAX_OWNER)
 }

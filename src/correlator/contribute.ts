@@ -2,9 +2,17 @@
 import type { Classification } from '../alerts/classes.ts'
 import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
-import { contributionKey, mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import {
+  contributionKey,
+  mergeContribution,
+  mergeFacts,
+  missingNames,
+  noFacts,
+  type VerdictFacts,
+} from '../verdicts/merge.ts'
 import { nameByDigest, nameByReference } from '../verdicts/name.ts'
-import type { Contribution, Evidence } from '../verdicts/types.ts'
+import { countedContributions } from '../verdicts/phase.ts'
+import type { Contribution, Evidence, ImageVerdict } from '../verdicts/types.ts'
 import type { ImageIdentity } from './attribute.ts'
 import { repeatKey } from './dedupe.ts'
 
@@ -44,8 +52,8 @@ export function effectOf(
   const evidence: Evidence = {
     key: repeatKey(alert),
     detector,
-    rule: alert.rule,
-    priority: alert.priority,
+    rule: cleanText(alert.rule, 256),
+    priority: cleanText(alert.priority, 64),
     class: name,
     weight,
     time,
@@ -67,10 +75,53 @@ export function effectOf(
 export function factsOf(effects: readonly Effect[]): VerdictFacts {
   let facts = noFacts
   for (const { digests, references, contributions, evidence } of effects) {
-    const byKey = Object.fromEntries(contributions.map((item) => [contributionKey(item), item]))
-    facts = mergeFacts(facts, { digests, references, contributions: byKey, evidence })
+    const byKey = new Map<string, Contribution>()
+    for (const item of contributions) {
+      const key = contributionKey(item)
+      const other = byKey.get(key)
+      byKey.set(key, other === undefined ? item : mergeContribution(other, item))
+    }
+    const alerted = contributions.length === 0 ? undefined : { digests: digests.length, references: references.length }
+    facts = mergeFacts(facts, { digests, references, alerted, contributions: Object.fromEntries(byKey), evidence })
   }
   return facts
+}
+
+/** An effect and the verdict that it is for. */
+export interface FiledEffect {
+  readonly name: string
+  readonly effect: Effect
+}
+
+/**
+ * What `effect` needs beside the verdict `stored`, which is full: a verdict of its own for every name that found no room there. It holds what counts against
+ * the image so far, so that the name is judged like the others.
+ */
+export function ownVerdicts(stored: ImageVerdict, effect: Effect): readonly FiledEffect[] {
+  const missing = missingNames(stored, effect)
+  if (missing.digests.length + missing.references.length === 0) return []
+  const contributions = [...countedContributions(stored), ...effect.contributions]
+  const own = [
+    ...missing.digests.map((digest) => ({ name: nameByDigest(digest), digests: [digest], references: [] })),
+    ...missing.references.map((reference) => ({
+      name: nameByReference(reference),
+      digests: [],
+      references: [reference],
+    })),
+  ]
+  return own
+    .filter(({ name }) => name !== stored.name)
+    .map(({ name, ...names }) => ({ name, effect: { ...effect, ...names, contributions } }))
+}
+
+/** Where all of `effect` belongs, given that `stored` is the verdict `name` now: there, and in the verdicts of names that are not held there. */
+export function filedEffects(name: string, effect: Effect, stored: ImageVerdict | undefined): readonly FiledEffect[] {
+  const own = stored === undefined ? [] : ownVerdicts(stored, effect)
+  if (stored === undefined || own.length === 0) return [{ name, effect }]
+  const missing = missingNames(stored, effect)
+  const digests = effect.digests.filter((digest) => !missing.digests.includes(digest))
+  const references = effect.references.filter((reference) => !missing.references.includes(reference))
+  return [{ name, effect: { ...effect, digests, references } }, ...own]
 }
 
 /**

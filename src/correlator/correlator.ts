@@ -21,13 +21,14 @@ import {
 } from '../verdicts/types.ts'
 import { CORRELATOR_LIMITS, type Correlator, type CorrelatorLimits, type CorrelatorOptions } from './api.ts'
 import { attributeByClaim, attributeByCluster, isSameImage, type Attribution, type ImageIdentity } from './attribute.ts'
-import { countedTime, effectOf, factsOf, verdictNameFor, type Effect } from './contribute.ts'
+import { countedTime, effectOf, factsOf, filedEffects, ownVerdicts, verdictNameFor, type Effect } from './contribute.ts'
 import { extendVerdict, releaseVerdict, settleVerdict, withoutReference } from './decide.ts'
 import { createSeenEvents, eventKey, isAlreadyDurable } from './dedupe.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
 import type { ContainerRecord, Outcome, ParkedAlert } from './types.ts'
+import { createRoom } from './room.ts'
 import { createTags, isPinned } from './tags.ts'
-import { createWriter, NoSuchVerdictError } from './writer.ts'
+import { createWriter, NoRoomError, NoSuchVerdictError } from './writer.ts'
 
 /** See Correlator (api.ts) for what each method promises. */
 export function createCorrelator(options: CorrelatorOptions): Correlator {
@@ -66,6 +67,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     waitingEvidence.set(name, waiting === undefined ? facts : mergeFacts(waiting, facts))
   }
 
+  const room = createRoom({
+    list: ledger.list,
+    remove: store.remove,
+    onRemoved: (name) => publish({ name }),
+    clock,
+  })
+
   const writer = createWriter({
     write,
     maxWaiting: limits.waitingChanges,
@@ -79,7 +87,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     onWritten: (verdict, from) => {
       if (from !== verdict.phase) observe.phaseChanged?.(verdict, from)
     },
-    makeRoom: () => removeExpired(clock(), 0),
+    makeRoom: room.make,
   })
 
   const inBackground = async (task: string, work: Promise<unknown>): Promise<void> => {
@@ -150,13 +158,24 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
             reason: `${classification.class} (${classification.subject}) weighs nothing`,
           }
     }
-    if (isAlreadyDurable(known, effect, clock())) {
+    if (
+      filedEffects(name, effect, known).every((filed) =>
+        isAlreadyDurable(ledger.get(filed.name), filed.effect, clock()),
+      )
+    ) {
       keepEvidence(name, effect)
       return { ...outcome, decision: 'repeat', reason: 'the ledger already holds this effect' }
     }
-    const { verdict, crossed } = await writer.submit(name, { facts: factsOf([effect]) })
-    const reason = `${classification.class} weighs ${weight}; ${verdict.reason}`
-    return { alert, decision: 'contributed', reason, verdict: name, phase: verdict.phase, crossed }
+    try {
+      const { verdict, crossed } = await writer.submit(name, { facts: factsOf([effect]) })
+      const own = ownVerdicts(verdict, effect)
+      await Promise.all(own.map((filed) => writer.submit(filed.name, { facts: factsOf([filed.effect]) })))
+      const reason = `${classification.class} weighs ${weight}; ${verdict.reason}`
+      return { alert, decision: 'contributed', reason, verdict: name, phase: verdict.phase, crossed }
+    } catch (error) {
+      if (error instanceof NoRoomError) return { ...outcome, decision: 'no-room', reason: error.message }
+      throw error
+    }
   }
 
   /** An image alert whose container is unknown waits; one without weight is not worth the wait. */
@@ -192,13 +211,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const other = inFlight.get(key)
     if (other !== undefined) {
       await other
-      return decided(duplicate)
+      if (seen.has(key)) return decided(duplicate)
     }
     const work = handleOne(alert, key, receivedAt)
     inFlight.set(key, work)
     try {
       const outcome = await work
-      seen.add(key)
+      seen.settle(key, outcome.decision)
       return decided(outcome)
     } finally {
       inFlight.delete(key)
@@ -217,6 +236,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
           ? await contribute(entry.alert, attribution.image, entry.since)
           : keepUnattributed(entry.alert, attribution.kind === 'host' ? 'a host process' : attribution.reason)
       await parking.remove([entry.id])
+      seen.settle(entry.id, outcome.decision)
       decided(outcome)
     } catch (error) {
       parked.set(entry.id, entry)
@@ -241,26 +261,11 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       if (step(verdict) !== verdict) work.push(writer.submit(verdict.name, { step }))
     }
     for (const verdict of isPinned(reference) ? [] : ledger.findByReference(reference)) {
-      if (isSameImage(verdict, record)) continue
+      // A name that has a verdict of its own for want of room (ownVerdicts) is the image's as long as the image has a verdict.
+      if (isSameImage(verdict, record) || (verdict.digests.length === 0 && touched.size > 0)) continue
       work.push(writer.submit(verdict.name, { step: (current) => withoutReference(current, reference) }))
     }
     await Promise.all(work)
-  }
-
-  /** Deletes verdicts that expired more than `after` milliseconds ago; whether any went. */
-  const removeExpired = async (now: number, after: number): Promise<boolean> => {
-    let removed = false
-    for (const { name, phase, expiresAt } of ledger.list()) {
-      if (phase !== 'expired' || now - expiresAt <= after) continue
-      const done = await store.remove?.(
-        name,
-        (current) => current.phase === 'expired' && now - current.expiresAt > after,
-      )
-      if (done !== true) continue
-      removed = true
-      publish({ name })
-    }
-    return removed
   }
 
   const sweep = async (): Promise<void> => {
@@ -270,7 +275,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       const step = (current: ImageVerdict): ImageVerdict => settleVerdict(current, clock(), thresholds)
       await inBackground('expire', writer.submit(verdict.name, { step }))
     }
-    await inBackground('delete expired', removeExpired(now, limits.expiredMs))
+    await inBackground('delete expired', room.removeExpired(limits.expiredMs))
     for (const entry of Array.from(parked.values())) {
       await inBackground('retry parked', retry(entry, now - entry.since > limits.parkedMs))
     }

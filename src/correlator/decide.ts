@@ -1,5 +1,5 @@
 /** What a write makes of the stored verdict. Pure: stores call it again after a conflict, with the newest value. */
-import { mergeFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import { extendFacts, type VerdictFacts } from '../verdicts/merge.ts'
 import { decidePhase, factsToExtend, type Thresholds } from '../verdicts/phase.ts'
 import { sameVerdict } from '../verdicts/serialize.ts'
 import type { ImageVerdict, Release } from '../verdicts/types.ts'
@@ -14,7 +14,7 @@ export function extendVerdict(
 ): ImageVerdict {
   // Names and evidence alone start nothing over.
   const base = Object.keys(facts.contributions).length === 0 ? current : factsToExtend(current, now)
-  const merged = base === undefined ? facts : mergeFacts(base, facts)
+  const merged = base === undefined ? facts : extendFacts(base, facts)
   return orSame(current, decidePhase(name, merged, current, now, thresholds))
 }
 
@@ -36,7 +36,11 @@ export function releaseVerdict(
 /** `current` without a tag that now names another image. */
 export function withoutReference(current: ImageVerdict, reference: string): ImageVerdict {
   if (!current.references.includes(reference)) return current
-  return { ...current, references: current.references.filter((known) => known !== reference) }
+  const references = current.references.filter((known) => known !== reference)
+  const { alerted } = current
+  if (alerted === undefined || current.references.indexOf(reference) >= alerted.references)
+    return { ...current, references }
+  return { ...current, references, alerted: { ...alerted, references: alerted.references - 1 } }
 }
 
 function orSame(current: ImageVerdict | undefined, next: ImageVerdict): ImageVerdict {

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { isExpired } from '../verdicts/phase.ts'
-import { contributionKey } from '../verdicts/merge.ts'
+import { contributionKey, missingNames } from '../verdicts/merge.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import type { Effect } from './contribute.ts'
+import type { AlertDecision } from './types.ts'
 
 /** An effect whose `last` is at most this much newer than the stored one need not be written again. */
 const UNNOTICED_MS = 10_000
@@ -13,9 +14,17 @@ const UNNOTICED_MS = 10_000
 /** Some configurations report 12 characters of the id, some all 64. */
 const ID_PREFIX = 12
 
-/** Identity of a replay: detector, container, rule and the event's time to the nanosecond. The road and its random ids are no part of it. */
+/**
+ * Identity of a replay: detector, container, rule and the event's time to the nanosecond. The road and its random ids are no part of it. Without a
+ * container id all that says which container it was: times of some sensors are whole seconds.
+ */
 export function eventKey(alert: RuntimeAlert): string {
-  return hash([alert.detector, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.rule, alert.timeText])
+  const { containerId, namespace, pod, containerName, image, imageDigest } = alert
+  const container =
+    containerId === undefined
+      ? [namespace, pod, containerName, image, imageDigest].map((part) => part ?? '')
+      : [containerId.slice(0, ID_PREFIX)]
+  return hash([alert.detector, ...container, alert.rule, alert.timeText])
 }
 
 /** Identity of a repeat: detector, rule, container and target. Evidence is kept once per key. */
@@ -23,17 +32,31 @@ export function repeatKey(alert: RuntimeAlert): string {
   return hash([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
 }
 
-/** Events whose effect is durable: at most `max`, the longest unseen is forgotten (its replay then merges into what is stored). */
-export function createSeenEvents(max: number): { has(key: string): boolean; add(key: string): void } {
+/** Outcomes after which the same event can change nothing. The others may only lack what it brings along by another road: an image, or a pod's name. */
+const FINAL: ReadonlySet<AlertDecision> = new Set(['contributed', 'repeat', 'parked', 'no-weight', 'too-old'])
+
+/** Events that were dealt with for good: at most `max`, the longest unseen is forgotten (its replay then merges into what is stored). */
+export interface SeenEvents {
+  has(key: string): boolean
+  add(key: string): void
+  /** Remembers or forgets the event, as its outcome asks. */
+  settle(key: string, decision: AlertDecision): void
+}
+
+export function createSeenEvents(max: number): SeenEvents {
   const seen = new LRUCache<string, true>({ max })
-  return { has: (key) => seen.has(key), add: (key) => void seen.set(key, true) }
+  return {
+    has: (key) => seen.has(key),
+    add: (key) => void seen.set(key, true),
+    settle: (key, decision) => void (FINAL.has(decision) ? seen.set(key, true) : seen.delete(key)),
+  }
 }
 
 /** Whether writing `effect` into `stored` at `now` would change nothing that counts: then it can be acknowledged without a write. */
 export function isAlreadyDurable(stored: ImageVerdict | undefined, effect: Effect, now: number): boolean {
   if (stored === undefined || stored.phase === 'expired' || isExpired(stored, now)) return false
-  if (!effect.digests.every((digest) => stored.digests.includes(digest))) return false
-  if (!effect.references.every((reference) => stored.references.includes(reference))) return false
+  const missing = missingNames(stored, effect)
+  if (missing.digests.length + missing.references.length > 0) return false
   return effect.contributions.every((contribution) => {
     const { release } = stored
     if (release !== undefined && contribution.last <= release.at) return true

@@ -13,7 +13,7 @@ export interface ContainerRecord {
   readonly node?: string | undefined
   /** The pod spec's image, normalised; never `status.image`, which may be another name of the same image. */
   readonly reference: string
-  /** Every known digest of the image that ran: `sha256:<64 hex>`; at least one. */
+  /** Every known digest of the image that ran: `sha256:<64 hex>` (or sha384, sha512); at least one. */
   readonly digests: readonly string[]
   /** Owner workload: `namespace/Kind/name`, for example `shop/Deployment/web`. */
   readonly owner: string
@@ -43,6 +43,8 @@ export type AlertDecision =
   | 'no-weight'
   /** Evidence at most: the event is older than 24 h. */
   | 'too-old'
+  /** It would only be observed, and the ledger is full of verdicts: not kept. */
+  | 'no-room'
   /** A process outside any container: there is no image. */
   | 'host'
   /** Its container is not known yet: tried again for 120 s. */

@@ -26,8 +26,8 @@ export interface WriterOptions {
   readonly putBack: (name: string, facts: VerdictFacts) => void
   /** After every successful write that changed something, before its changes are acknowledged. */
   readonly onWritten: (verdict: ImageVerdict, from: Phase | undefined) => void
-  /** The store is capped: make room if possible; `true`: worth another try. */
-  readonly makeRoom: () => Promise<boolean>
+  /** The store is capped: make room for `wanted` (undefined: nothing new) if possible; `true`: worth another try. */
+  readonly makeRoom: (wanted: ImageVerdict | undefined) => Promise<boolean>
   /** Changes that may wait, over all verdicts; more are refused with StoreBusyError. */
   readonly maxWaiting: number
 }
@@ -36,6 +36,9 @@ export interface WriterOptions {
 export class NoSuchVerdictError extends Error {
   override readonly name = 'NoSuchVerdictError'
 }
+
+/** The ledger is full and the new verdict would only be observed: trying again would not help, so the alert is not worth a 503. */
+export class NoRoomError extends StoreBusyError {}
 
 interface Waiting {
   readonly change: Change
@@ -71,7 +74,11 @@ export function createWriter(options: WriterOptions): Writer {
     return next
   }
 
-  const writeOnce = async (name: string, batch: readonly Waiting[]): Promise<Written> => {
+  const writeOnce = async (
+    name: string,
+    batch: readonly Waiting[],
+    onWanted: (verdict: ImageVerdict | undefined) => void,
+  ): Promise<Written> => {
     const along = options.takeAlong(name)
     let facts: VerdictFacts | undefined
     for (const { change } of batch) {
@@ -87,6 +94,7 @@ export function createWriter(options: WriterOptions): Writer {
         // The store calls this again after a conflict: only the last call's values describe what was written.
         from = current?.phase
         changed = next !== current
+        onWanted(current === undefined ? next : undefined)
         return next
       })
     } catch (error) {
@@ -98,18 +106,24 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   const write = async (name: string, batch: readonly Waiting[]): Promise<void> => {
+    let wanted: ImageVerdict | undefined
+    const attempt = (): Promise<Written> => writeOnce(name, batch, (verdict) => (wanted = verdict))
     try {
       let written: Written
       try {
-        written = await writeOnce(name, batch)
+        written = await attempt()
       } catch (error) {
-        if (!(error instanceof StoreBusyError) || !(await options.makeRoom())) throw error
-        written = await writeOnce(name, batch)
+        if (!(error instanceof StoreBusyError)) throw error
+        // Only a store that is full for good makes a verdict give way; one that is busy will have time.
+        if (!(await options.makeRoom(error.ledgerFull ? wanted : undefined))) throw error
+        written = await attempt()
       }
       const teller = batch.find(({ change }) => 'facts' in change) ?? batch[0]
       for (const item of batch) item.resolve(item === teller ? written : { ...written, crossed: false })
     } catch (error) {
-      for (const item of batch) item.reject(error)
+      const weak = error instanceof StoreBusyError && error.ledgerFull && wanted?.phase === 'observing'
+      const told = weak ? new NoRoomError(`${error.message}, and this image would only be observed`, true) : error
+      for (const item of batch) item.reject(told)
     }
   }
 

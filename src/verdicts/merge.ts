@@ -5,7 +5,10 @@
 import type { Contribution, Evidence, ImageVerdict, Release } from './types.ts'
 
 /** The part of a verdict that grows by merging. Everything else of it is decided from this (phase.ts). */
-export type VerdictFacts = Pick<ImageVerdict, 'digests' | 'references' | 'contributions' | 'evidence' | 'release'>
+export type VerdictFacts = Pick<
+  ImageVerdict,
+  'digests' | 'references' | 'alerted' | 'contributions' | 'evidence' | 'release'
+>
 
 export const MAX_CONTRIBUTIONS = 64
 export const MAX_DIGESTS = 32
@@ -21,6 +24,9 @@ export const MAX_FACTS_BYTES = 6 * 1024
 
 /** References share this part, so that long names cannot crowd out the contributions. */
 const MAX_REFERENCES_BYTES = 1200
+
+/** The same for digests: 32 of SHA-256, fewer of the longer algorithms. */
+const MAX_DIGESTS_BYTES = 2 + MAX_DIGESTS * 74
 
 /** Kept for evidence when contributions would fill the object. */
 const EVIDENCE_RESERVE_BYTES = 1500
@@ -45,31 +51,106 @@ export function mergeContribution(left: Contribution, right: Contribution): Cont
 /** The union of both, bounded; where it is too much the strongest contributions, the strongest and the newest evidence stay. */
 export function mergeFacts(left: VerdictFacts, right: VerdictFacts): VerdictFacts {
   const release = laterRelease(left.release, right.release)
+  const digests = joinParts(partsOf(left, 'digests'), partsOf(right, 'digests'))
+  const references = joinParts(partsOf(left, 'references'), partsOf(right, 'references'))
   return boundFacts({
-    digests: [...left.digests, ...right.digests],
-    references: [...left.references, ...right.references],
+    ...inOrder(digests, references),
     contributions: mergeContributions(left.contributions, right.contributions),
     evidence: [...left.evidence, ...right.evidence],
     ...(release === undefined ? {} : { release }),
   })
 }
 
+/**
+ * Adds to what is stored. Like `mergeFacts`, but names have an order of precedence: those that alerts came with, then those that were observed, and in both
+ * the stored ones before the added ones. So the names that a verdict was made for are never pushed out, however many other names its image is given.
+ */
+export function extendFacts(stored: VerdictFacts, added: VerdictFacts): VerdictFacts {
+  const digests = keepDigests(joinParts(partsOf(stored, 'digests'), partsOf(added, 'digests')))
+  const references = keepReferences(joinParts(partsOf(stored, 'references'), partsOf(added, 'references')))
+  return mergeFacts(
+    { ...stored, ...inOrder(digests, references) },
+    { ...added, digests: [], references: [], alerted: undefined },
+  )
+}
+
+/** Names that `stored` does not hold for good: absent, or only observed there and so the first to go. */
+export function missingNames(
+  stored: Pick<VerdictFacts, 'digests' | 'references' | 'alerted'>,
+  wanted: Pick<VerdictFacts, 'digests' | 'references'>,
+): Pick<VerdictFacts, 'digests' | 'references'> {
+  // Without `alerted` the store may not know the field (an older CRD): names that are there must do.
+  const digests = new Set(stored.digests.slice(0, stored.alerted?.digests))
+  const references = new Set(stored.references.slice(0, stored.alerted?.references))
+  return {
+    digests: wanted.digests.filter((digest) => !digests.has(digest)),
+    references: wanted.references.filter((reference) => !references.has(reference)),
+  }
+}
+
 /** Brings any facts into bounds and into canonical order. Idempotent. */
 export function boundFacts(facts: VerdictFacts): VerdictFacts {
-  const digests = uniqueSorted(facts.digests).slice(0, MAX_DIGESTS)
-  const references = takeBytes(uniqueSorted(facts.references), MAX_REFERENCES, MAX_REFERENCES_BYTES)
+  const names = inOrder(
+    keepDigests(sortParts(partsOf(facts, 'digests'))),
+    keepReferences(sortParts(partsOf(facts, 'references'))),
+  )
   const evidence = selectEvidence(facts.evidence)
-  let left = MAX_FACTS_BYTES - jsonBytes(digests) - jsonBytes(references)
+  let left = MAX_FACTS_BYTES - jsonBytes(names)
   const reserved = Math.min(EVIDENCE_RESERVE_BYTES, jsonBytes(evidence))
   const strongest = Object.entries(facts.contributions).sort(byStrength)
   const kept = takeBytes(strongest, MAX_CONTRIBUTIONS, left - reserved)
   left -= jsonBytes(kept)
   return {
-    digests,
-    references,
+    ...names,
     contributions: Object.fromEntries(kept.sort(([a], [b]) => compareText(a, b))),
     evidence: takeBytes(evidence, EVIDENCE_STRONGEST + EVIDENCE_NEWEST, left),
     ...(facts.release === undefined ? {} : { release: facts.release }),
+  }
+}
+
+/** Names of one kind: those that alerts came with, and the others. */
+interface Parts {
+  readonly alerted: readonly string[]
+  readonly observed: readonly string[]
+}
+
+function partsOf(facts: VerdictFacts, kind: 'digests' | 'references'): Parts {
+  const count = facts.alerted?.[kind] ?? 0
+  return { alerted: facts[kind].slice(0, count), observed: facts[kind].slice(count) }
+}
+
+/** Both, the left one's names first; a name that any alert came with is no longer among the observed. */
+function joinParts(left: Parts, right: Parts): Parts {
+  const alerted = new Set([...left.alerted, ...right.alerted])
+  const observed = new Set([...left.observed, ...right.observed])
+  return { alerted: [...alerted], observed: [...observed].filter((name) => !alerted.has(name)) }
+}
+
+function sortParts(parts: Parts): Parts {
+  const { alerted, observed } = joinParts(parts, parts)
+  return { alerted: alerted.toSorted(compareText), observed: observed.toSorted(compareText) }
+}
+
+/** The first names that fit, those that alerts came with before the others. */
+function keepParts({ alerted, observed }: Parts, maxItems: number, maxBytes: number): Parts {
+  const kept = new Set(takeBytes([...alerted, ...observed], maxItems, maxBytes))
+  return { alerted: alerted.filter((name) => kept.has(name)), observed: observed.filter((name) => kept.has(name)) }
+}
+
+function keepDigests(parts: Parts): Parts {
+  return keepParts(parts, MAX_DIGESTS, MAX_DIGESTS_BYTES)
+}
+
+function keepReferences(parts: Parts): Parts {
+  return keepParts(parts, MAX_REFERENCES, MAX_REFERENCES_BYTES)
+}
+
+function inOrder(digests: Parts, references: Parts): Pick<VerdictFacts, 'digests' | 'references' | 'alerted'> {
+  const alerted = { digests: digests.alerted.length, references: references.alerted.length }
+  return {
+    digests: [...digests.alerted, ...digests.observed],
+    references: [...references.alerted, ...references.observed],
+    ...(alerted.digests + alerted.references === 0 ? {} : { alerted }),
   }
 }
 
@@ -135,10 +216,6 @@ function takeBytes<Item>(items: readonly Item[], maxItems: number, maxBytes: num
 /** Independent of the order in which keys were set. */
 function canonicalJson(value: object): string {
   return JSON.stringify(Object.entries(value).sort(([a], [b]) => compareText(a, b)))
-}
-
-function uniqueSorted(texts: readonly string[]): readonly string[] {
-  return [...new Set(texts)].sort(compareText)
 }
 
 /** By UTF-16 code unit, the same on every machine (`localeCompare` is not). */

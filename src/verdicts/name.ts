@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 
-/** `sha256:<64 hex>`: the only form of digest that the ledger holds. */
-export const DIGEST = /^sha256:[0-9a-f]{64}$/
+/** The digests that OCI registers (https://github.com/opencontainers/image-spec/blob/main/descriptor.md#registered-algorithms), as kube/reference.ts reads them. */
+export const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/
+
+/** Length of the longest one. */
+export const MAX_DIGEST_LENGTH = 135
 
 /** Every name that `verdictName` can give; also a legal name of a Kubernetes object. */
 export const VERDICT_NAME = /^(?:sha256-[0-9a-f]{64}|ref-[0-9a-f]{40})$/
@@ -11,7 +14,7 @@ export interface ImageReference {
   /** Registry and path: `docker.io/library/nginx`. */
   readonly repository: string
   readonly tag?: string | undefined
-  /** `sha256:<64 hex>`. Where it is present it decides alone. */
+  /** `sha256:<64 hex>` (or sha384, sha512). Where it is present it decides alone. */
   readonly digest?: string | undefined
   /** The whole reference in one spelling: `docker.io/library/nginx:1.25`. */
   readonly normalized: string
@@ -19,9 +22,9 @@ export interface ImageReference {
 
 export type ParseReference = (text: string) => ImageReference | undefined
 
-/** The name of a verdict on an image known by a digest: `sha256-<hex>`. */
+/** The name of a verdict on an image known by a digest: `sha256-<hex>`; of a rarer algorithm `ref-<hash>`, for the name is bounded. */
 export function nameByDigest(digest: string): string {
-  return digest.replace(':', '-')
+  return digest.startsWith('sha256:') ? digest.replace(':', '-') : nameByReference(digest)
 }
 
 /** The name while only a reference is known: `ref-<first 40 hex of SHA-256>` of the normalised reference, because a reference is no legal object name. */

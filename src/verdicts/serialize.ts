@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Detector } from '../alerts/types.ts'
 import { cleanText } from '../alerts/text.ts'
 import { boundFacts, contributionKey } from './merge.ts'
-import { DIGEST, VERDICT_NAME } from './name.ts'
+import { DIGEST, MAX_DIGEST_LENGTH, VERDICT_NAME } from './name.ts'
 import type { Contribution, Evidence, ImageVerdict, Phase, Release } from './types.ts'
 
 export type ReadVerdict =
@@ -18,15 +18,20 @@ const RELEASED_AS: readonly Release['as'][] = ['false-positive', 'accepted', 'fi
 /** Longest text of a person kept in a release, and of a phase's reason. */
 export const MAX_REASON = 256
 
-/** The JSON text that `readVerdict` reads back. */
+/**
+ * The JSON text that `readVerdict` reads back. Throws where it would not: an alert must not be acknowledged whose verdict is found damaged at the next start.
+ */
 export function writeVerdict(verdict: ImageVerdict): string {
-  return JSON.stringify(verdict)
+  const text = JSON.stringify(verdict)
+  const { problem } = readVerdict(JSON.parse(text))
+  if (problem !== undefined) throw new Error(`a verdict that could not be read back is not written: ${problem}`)
+  return text
 }
 
 /** Whether two verdicts say the same, whatever the order of their keys. */
 export function sameVerdict(left: ImageVerdict, right: ImageVerdict): boolean {
   if (left === right) return true
-  const [leftText, rightText] = [writeVerdict(left), writeVerdict(right)]
+  const [leftText, rightText] = [JSON.stringify(left), JSON.stringify(right)]
   if (leftText === rightText) return true
   // Another order of keys has the same length: only then is the slow comparison worth it.
   return leftText.length === rightText.length && isDeepStrictEqual(JSON.parse(leftText), JSON.parse(rightText))
@@ -49,10 +54,11 @@ function read(value: unknown): ImageVerdict {
   const verdict = object(value, 'the verdict')
   const name = text(verdict, 'name', 80)
   if (!VERDICT_NAME.test(name)) throw new Unreadable('name is not sha256-<64 hex> or ref-<40 hex>')
-  const digests = texts(verdict, 'digests', 71)
+  const digests = texts(verdict, 'digests', MAX_DIGEST_LENGTH)
   if (!digests.every((digest) => DIGEST.test(digest)))
-    throw new Unreadable('digests holds something else than sha256:<64 hex>')
+    throw new Unreadable('digests holds something else than sha256:<64 hex>, sha384:<96 hex> or sha512:<128 hex>')
   const release = own(verdict, 'release')
+  const alerted = own(verdict, 'alerted')
   const contributions = Object.values(object(own(verdict, 'contributions'), 'contributions'))
     .slice(0, 1024)
     .map(readContribution)
@@ -61,6 +67,7 @@ function read(value: unknown): ImageVerdict {
     ...boundFacts({
       digests,
       references: texts(verdict, 'references', 512),
+      ...(alerted === undefined ? {} : { alerted: readAlerted(alerted) }),
       contributions: Object.fromEntries(contributions.map((item) => [contributionKey(item), item])),
       evidence: array(verdict, 'evidence').map(readEvidence),
       ...(release === undefined ? {} : { release: readRelease(release) }),
@@ -102,6 +109,11 @@ function readEvidence(value: unknown): Evidence {
     ...optional(item, 'node'),
     ...optional(item, 'target'),
   }
+}
+
+function readAlerted(value: unknown): NonNullable<ImageVerdict['alerted']> {
+  const item = object(value, 'alerted')
+  return { digests: number(item, 'digests'), references: number(item, 'references') }
 }
 
 function readRelease(value: unknown): Release {

@@ -43,10 +43,12 @@ export interface Release {
 export interface ImageVerdict {
   /** `sha256-<hex>`, or `ref-<hash>` while only a reference is known. */
   readonly name: string
-  /** Sorted, each `sha256:<64 hex>`: index, platform manifests, config ids. */
+  /** Each `sha256:<64 hex>` (or sha384, sha512): index, platform manifests, config ids. Those that alerts came with first (`alerted`), both parts sorted. */
   readonly digests: readonly string[]
-  /** Sorted, normalised (`docker.io/library/nginx:1.25`). */
+  /** Normalised (`docker.io/library/nginx:1.25`). Those that alerts came with first (`alerted`), both parts sorted. */
   readonly references: readonly string[]
+  /** How many of the first digests and references came with a contribution: names that were only observed never push these out. Absent: none. */
+  readonly alerted?: { readonly digests: number; readonly references: number } | undefined
   /** By `class|detector|owner`; at most 64. */
   readonly contributions: Readonly<Record<string, Contribution>>
   /** The 5 strongest and the 5 newest. */
@@ -68,6 +70,13 @@ export interface VerdictChange {
 /** The store is full or capped: the alert is answered 503 and counted. */
 export class StoreBusyError extends Error {
   override readonly name = 'StoreBusyError'
+  /** `true`: not for the moment but because it holds as many verdicts as it may. Then a verdict may have to give way. */
+  readonly ledgerFull: boolean
+
+  constructor(message: string, ledgerFull = false) {
+    super(message)
+    this.ledgerFull = ledgerFull
+  }
 }
 
 /**

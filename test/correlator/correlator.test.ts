@@ -7,6 +7,9 @@ import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createMemoryParkingLot } from '../../src/correlator/parkingLot.ts'
 import type { Outcome } from '../../src/correlator/types.ts'
 import { NoSuchVerdictError } from '../../src/correlator/writer.ts'
+import { parseReference as parseStrictly } from '../../src/kube/reference.ts'
+import { createVerdictIndex } from '../../src/verdicts/index.ts'
+import { readVerdict, writeVerdict } from '../../src/verdicts/serialize.ts'
 import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictStore } from '../../src/verdicts/types.ts'
 import {
@@ -145,6 +148,97 @@ describe('correlator', () => {
         assert.deepEqual([Object.keys(it.list()[0]?.contributions ?? {}).length, it.list()[0]?.evidence.length], [1, 1])
       }
     }
+  })
+
+  it('does not take an event for a duplicate that came before without its image', async () => {
+    const event = alert()
+    for (const lacking of [
+      { ...event, image: undefined },
+      { ...event, containerId: 'host' },
+    ]) {
+      const apart = await rig()
+      const decisions = [...(await apart.handle([lacking])), ...(await apart.handle([event, event]))]
+      assert.deepEqual(
+        decisions.map(({ decision }) => decision),
+        [lacking.containerId === 'host' ? 'host' : 'unattributed', 'contributed', 'duplicate'],
+      )
+    }
+    const together = await rig()
+    const outcomes = await together.handle([{ ...event, image: undefined }, event])
+    assert.deepEqual(
+      outcomes.map(({ decision }) => decision),
+      ['unattributed', 'contributed'],
+    )
+  })
+
+  it('tells pods apart that report no container id in the same second', async () => {
+    const it = await rig()
+    const event = alert({ containerId: undefined })
+    const others = [{ pod: 'web-2' }, { namespace: 'pay' }, { image: 'registry.example/b:1' }, {}]
+    const outcomes = await it.handle([event, ...others.map((change) => ({ ...event, ...change }))])
+    assert.deepEqual(
+      outcomes.map(({ decision }) => decision),
+      ['contributed', 'contributed', 'contributed', 'contributed', 'duplicate'],
+    )
+  })
+
+  const algorithms: readonly (readonly [string, string])[] = [
+    ['sha256', `sha256:${'7'.repeat(64)}`],
+    ['sha384', `sha384:${'7'.repeat(96)}`],
+    ['sha512', `sha512:${'7'.repeat(128)}`],
+  ]
+  for (const [algorithm, digest] of algorithms) {
+    it(`denies an image that is pinned by ${algorithm}, and reads its verdict back`, async () => {
+      const image = `registry.example/shop/web@${digest}`
+      for (const directory of [undefined, directoryOf(container({ reference: image, digests: [digest] }))]) {
+        const it = await rig({ parseReference: parseStrictly, directory })
+        assert.equal((await one(it, { image })).phase, 'denying')
+        assert.equal((await one(it, { image, pod: 'web-1', time: NOW - 60_000 })).decision, 'contributed')
+        const [verdict] = it.list()
+        assert.ok(verdict !== undefined && it.list().length === 1)
+        assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
+        const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW)
+        assert.deepEqual([found?.phase, found?.digests], ['denying', [digest]])
+      }
+    })
+  }
+
+  it('makes only verdicts that are read back as they are, from whatever alerts', async () => {
+    const text = fc.string({
+      unit: fc.constantFrom('a', '\ud800', '\u0000', '\u202e', '😀', '|', '/', '"'),
+      maxLength: 400,
+    })
+    const hostile = fc.record(
+      {
+        rule: fc.constantFrom('Drop and execute new binary in container', 'Ours'),
+        image: fc.oneof(
+          text,
+          fc.constantFrom(
+            ...algorithms.map(([, digest]) => `r.example/a@${digest}`),
+            `r.example/${'a/'.repeat(119)}b:1`,
+            'nginx:1',
+          ),
+        ),
+        imageDigest: fc.constantFrom(undefined, ...algorithms.map(([, digest]) => digest)),
+        namespace: text,
+        pod: text,
+        node: text,
+        priority: text,
+        target: text,
+        time: fc.integer({ min: 0, max: NOW + HOUR }),
+      },
+      { noNullPrototype: true },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { maxLength: 8 }), async (list) => {
+        const it = await rig({ parseReference: parseStrictly })
+        await it.handle(list.map((item) => alert(item)))
+        for (const verdict of it.list()) {
+          assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
+        }
+      }),
+      { numRuns: 60 },
+    )
   })
 
   const decisions: readonly (readonly [string, Partial<RuntimeAlert>, string, number])[] = [
@@ -322,6 +416,15 @@ describe('correlator', () => {
       )
     })
 
+    it('tries an event again that nobody could place in time', async () => {
+      const { it, directory } = await parkedRig()
+      const [{ alert: event } = assert.fail()] = it.decided
+      it.now += 120_001
+      await it.sweep()
+      directory.add(COMES)
+      assert.equal((await it.handle([event]))[0]?.decision, 'contributed')
+    })
+
     it('does not park what has no weight or no ids, and does not fail when the lot is full', async () => {
       const it = await rig({ directory: directoryOf(), parking: createMemoryParkingLot(1) })
       const outcomes = await it.handle([
@@ -349,7 +452,7 @@ describe('correlator', () => {
       assert.deepEqual(
         [it.get(NAME_A)?.references, it.get(NAME_A)?.digests],
         [
-          ['registry.example/copy:1', TAG],
+          [TAG, 'registry.example/copy:1'],
           [DIGEST_A, DIGEST_B],
         ],
       )
@@ -371,6 +474,65 @@ describe('correlator', () => {
       it.now += 60_000
       await one(it, { time: NOW + 50_000 })
       assert.deepEqual([it.get(NAME_A)?.references, it.get(NAME_A)?.phase], [[], 'denying'])
+    })
+
+    describe('and more names than a verdict holds', () => {
+      const other = (n: number): string => `registry.example/a:${String(n).padStart(3, '0')}`
+      const deniedBy = (it: Rig, text: string): string | undefined => {
+        const found = createVerdictIndex(it.list()).find(parseReference(text) ?? assert.fail(), it.now)
+        return found?.phase
+      }
+      const observed = async (): Promise<{ readonly it: Rig; readonly directory: FakeDirectory }> => {
+        const directory = directoryOf(container())
+        const it = await rig({ directory })
+        await one(it)
+        for (let n = 0; n < 100; n++) await it.observeContainer(container({ reference: other(n) }))
+        return { it, directory }
+      }
+      const alertOf = async ({ it, directory }: Awaited<ReturnType<typeof observed>>, n: number): Promise<Outcome> => {
+        const containerId = (0xabc0000 + n).toString(16).padEnd(64, '0')
+        directory.add(container({ containerId, pod: `p-${n}`, reference: other(n) }))
+        return one(it, { containerId, pod: `p-${n}` })
+      }
+
+      it('denies the name of the alert, however many others the image is given', async () => {
+        const { it } = await observed()
+        assert.equal(it.get(NAME_A)?.references.length, 32)
+        assert.deepEqual(
+          [deniedBy(it, TAG), deniedBy(it, other(0)), deniedBy(it, other(99))],
+          ['denying', 'denying', undefined],
+        )
+      })
+
+      it('denies the name of a new alert, by a verdict of its own where the names of alerts fill the first', async () => {
+        const full = await observed()
+        for (let n = 60; n < 100; n++) assert.equal((await alertOf(full, n)).decision, 'contributed')
+        const { it } = full
+        for (let n = 60; n < 100; n++) assert.equal(deniedBy(it, other(n)), 'denying', other(n))
+        assert.deepEqual([deniedBy(it, TAG), deniedBy(it, other(0))], ['denying', undefined])
+        assert.equal(it.list().length, 1 + 40 - 31)
+        await it.observeContainer(container({ reference: other(99) }))
+        assert.equal(deniedBy(it, other(99)), 'denying', 'a pod of the same image confirms the name')
+        await it.observeContainer(container({ reference: other(99), digests: [DIGEST_B], firstSeen: NOW }))
+        assert.equal(deniedBy(it, other(99)), undefined, 'the tag names another image now')
+        const writes = it.writes()
+        assert.equal((await one(it, { containerId: (0xabc0000 + 98).toString(16), pod: 'p-98' })).decision, 'repeat')
+        assert.equal(it.writes(), writes)
+      })
+
+      it('denies every digest of a tag, standalone', async () => {
+        const it = await rig()
+        const digest = (n: number): string => `sha256:${n.toString(16).padStart(64, '0')}`
+        for (let n = 40; n > 0; n--) assert.equal((await one(it, { imageDigest: digest(n) })).phase, 'denying')
+        for (let n = 40; n > 0; n--) {
+          assert.equal(deniedBy(it, `registry.example/shop/web@${digest(n)}`), 'denying', digest(n))
+        }
+        await it.handle(
+          Array.from({ length: 80 }, (_, n) => alert({ imageDigest: digest(n + 41), image: 'registry.example/b:1' })),
+        )
+        for (let n = 41; n <= 120; n++)
+          assert.equal(deniedBy(it, `registry.example/b@${digest(n)}`), 'denying', digest(n))
+      })
     })
 
     it('contributes to the verdict that holds any of the digests', async () => {
@@ -436,6 +598,86 @@ describe('correlator', () => {
       await it.sweep()
       assert.equal((await one(it, { image: 'registry.example/b:1', time: it.now })).decision, 'contributed')
       assert.equal(it.list().length, 1)
+    })
+  })
+
+  describe('a ledger that is full', () => {
+    const WEAK = { rule: 'Read sensitive file untrusted' }
+    const image = (n: number): string => `registry.example/i:${n}`
+
+    /** A store of at most `max` verdicts. */
+    function capped(max: number): VerdictStore {
+      const store = createMemoryStore()
+      return {
+        ...store,
+        write: async (name, update) => {
+          const { verdicts } = await store.load()
+          const isNew = !verdicts.some((verdict) => verdict.name === name)
+          return store.write(name, (current) => {
+            const next = update(current)
+            if (isNew && verdicts.length >= max) throw new StoreBusyError('full', true)
+            return next
+          })
+        },
+      }
+    }
+    const held = (it: Rig): unknown =>
+      it
+        .list()
+        .map(({ references, phase }) => `${references[0]} ${phase}`)
+        .toSorted()
+
+    it('lets the weakest, oldest observed verdict give way to one that warns or denies', async () => {
+      const it = await rig({ store: capped(3) })
+      await one(it, { ...WEAK, image: image(1), time: NOW - 1000 })
+      await one(it, { ...WEAK, image: image(2), time: NOW - 3000 })
+      await one(it, { ...WEAK, image: image(3), time: NOW - 5000 })
+      await one(it, { ...WEAK, image: image(3), time: NOW - 5000, pod: 'web-2' })
+      assert.equal((await one(it, { image: image(4) })).phase, 'denying')
+      assert.deepEqual(held(it), [`${image(1)} observing`, `${image(3)} observing`, `${image(4)} denying`])
+      assert.equal((await one(it, { ...PTRACE, image: image(5) })).phase, 'warning')
+      assert.equal((await one(it, { image: image(6) })).phase, 'denying')
+      assert.deepEqual(held(it), [`${image(4)} denying`, `${image(5)} warning`, `${image(6)} denying`])
+      await assert.rejects(one(it, { image: image(7) }), StoreBusyError)
+      assert.deepEqual(held(it), [`${image(4)} denying`, `${image(5)} warning`, `${image(6)} denying`])
+    })
+
+    it('lets a release give way only when no event from before it can count', async () => {
+      const it = await rig({ store: capped(1) })
+      const { verdict = '' } = await one(it)
+      await it.release(verdict, { by: 'ann', reason: 'ok', as: 'accepted' })
+      it.now += 24 * HOUR
+      await assert.rejects(one(it, { image: image(1), time: it.now }), StoreBusyError)
+      it.now += 1
+      assert.equal((await one(it, { image: image(1), time: it.now })).phase, 'denying')
+      assert.deepEqual(held(it), [`${image(1)} denying`])
+    })
+
+    it('does not fail a request for weak newcomers, and tries them again when they come again', async () => {
+      const it = await rig({ store: capped(2) })
+      await one(it, { ...WEAK, image: image(1) })
+      await one(it, { image: image(2) })
+      const weak = alert({ ...WEAK, image: image(3) })
+      const outcomes = await it.handle([weak, alert({ image: image(4) })])
+      assert.deepEqual(
+        outcomes.map(({ decision, reason }) => [decision, decision === 'no-room' ? reason : '']),
+        [
+          ['no-room', 'full, and this image would only be observed'],
+          ['contributed', ''],
+        ],
+      )
+      assert.deepEqual(held(it), [`${image(2)} denying`, `${image(4)} denying`])
+      assert.equal((await it.handle([weak]))[0]?.decision, 'no-room')
+    })
+
+    it('takes many denials at once', async () => {
+      const it = await rig({ store: capped(20) })
+      await it.handle(Array.from({ length: 20 }, (_, n) => alert({ ...WEAK, image: image(n) })))
+      await it.handle(Array.from({ length: 20 }, (_, n) => alert({ image: image(100 + n) })))
+      assert.deepEqual(
+        it.list().map(({ phase }) => phase),
+        Array.from({ length: 20 }, () => 'denying'),
+      )
     })
   })
 

@@ -3,9 +3,11 @@ import * as fc from 'fast-check'
 import {
   boundFacts,
   contributionKey,
+  extendFacts,
   MAX_CONTRIBUTIONS,
   MAX_DIGESTS,
   MAX_FACTS_BYTES,
+  MAX_REFERENCES,
   mergeContribution,
   mergeFacts,
   noFacts,
@@ -43,6 +45,7 @@ const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
         fc.nat(5).map((n) => `registry.example/a:${n}`),
         { maxLength: 4 },
       ),
+      alerted: fc.record({ digests: fc.nat(4), references: fc.nat(4) }, { noNullPrototype: true }),
       contributions: fc.array(contributions(owners), { maxLength: owners * 2 }),
       evidence: fc.array(pieces, { maxLength: 12 }),
       release: fc.option(
@@ -64,6 +67,7 @@ const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
         ...facts([]),
         digests: rest.digests,
         references: rest.references,
+        alerted: rest.alerted,
         evidence: rest.evidence,
         contributions: list.map((item) => facts([item])).reduce(mergeFacts, noFacts).contributions,
         ...(release === undefined ? {} : { release }),
@@ -77,12 +81,14 @@ const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
       maxLength: 60,
     }),
     references: fc.array(fc.string({ unit: 'binary', maxLength: 512 }), { maxLength: 60 }),
+    alerted: fc.record({ digests: fc.nat(60), references: fc.nat(60) }, { noNullPrototype: true }),
     owners: fc.array(fc.string({ unit: 'binary', maxLength: 256 }), { maxLength: 120 }),
     targets: fc.array(fc.string({ unit: 'binary', maxLength: 128 }), { maxLength: 30 }),
   })
   .map((item) => ({
     digests: item.digests.map((digest) => `sha256:${digest}`),
     references: item.references,
+    alerted: item.alerted,
     contributions: facts(item.owners.map((owner) => contribution({ owner }))).contributions,
     evidence: item.targets.map((target, index) =>
       evidence({ key: `k${index}`, target, rule: target + target, pod: target, node: target }),
@@ -163,6 +169,43 @@ describe('verdicts/merge', () => {
       ['s7', 's6', 's5', 's4', 's3', 'f7', 'f6', 'f5', 'f4', 'f3'],
     )
     assert.equal(merged.evidence[0]?.time, NOW - 500)
+  })
+
+  it('never lets observed names push out those of alerts, and keeps those that were there', () => {
+    const names = (count: number, prefix: string): string[] =>
+      Array.from({ length: count }, (_, n) => `a.example/${prefix}:${String(n).padStart(3, '0')}`)
+    const alertedX = facts([contribution()], { references: ['z.example/x:1'], alerted: { digests: 0, references: 1 } })
+    const full = extendFacts(alertedX, facts([], { references: names(MAX_REFERENCES - 1, 'm') }))
+    assert.deepEqual(full.references, ['z.example/x:1', ...names(MAX_REFERENCES - 1, 'm')])
+    assert.deepEqual(extendFacts(full, facts([], { references: names(100, 'a') })), full)
+    assert.equal(mergeFacts(full, facts([], { references: names(100, 'a') })).references[0], 'z.example/x:1')
+    const alertedY = facts([contribution()], { references: ['z.example/y:1'], alerted: { digests: 0, references: 1 } })
+    const both = extendFacts(full, alertedY)
+    assert.deepEqual(
+      [both.references.slice(0, 2), both.alerted],
+      [['z.example/x:1', 'z.example/y:1'], { digests: 0, references: 2 }],
+    )
+    assert.equal(both.references.length, MAX_REFERENCES)
+  })
+
+  it('never takes a name of an alert from what is stored, and stays in bounds', () => {
+    fc.assert(
+      fc.property(hostileFacts, hostileFacts, (a, b) => {
+        const stored = boundFacts(a)
+        const next = extendFacts(stored, b)
+        assert.deepEqual(boundFacts(next), next)
+        for (const kind of ['digests', 'references'] as const) {
+          const before = stored[kind].slice(0, stored.alerted?.[kind] ?? 0)
+          const after = new Set(next[kind].slice(0, next.alerted?.[kind] ?? 0))
+          assert.deepEqual(
+            before.filter((name) => !after.has(name)),
+            [],
+          )
+        }
+        assert.ok(Buffer.byteLength(JSON.stringify(next)) <= MAX_FACTS_BYTES + 128)
+      }),
+      { numRuns: 60 },
+    )
   })
 
   it('keeps the later release', () => {

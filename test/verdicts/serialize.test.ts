@@ -16,7 +16,11 @@ describe('verdicts/serialize', () => {
 
   const damages: readonly (readonly [string, Record<string, unknown>, string])[] = [
     ['a name of another kind', { name: '__proto__' }, 'name is not sha256-<64 hex> or ref-<40 hex>'],
-    ['digests that are none', { digests: ['sha256:12'] }, 'digests holds something else than sha256:<64 hex>'],
+    [
+      'digests that are none',
+      { digests: ['sha256:12'] },
+      'digests holds something else than sha256:<64 hex>, sha384:<96 hex> or sha512:<128 hex>',
+    ],
     ['digests that are missing', { digests: undefined }, 'digests is not an array'],
     [
       'an unknown phase',
@@ -56,6 +60,13 @@ describe('verdicts/serialize', () => {
   it('files contributions under their own key, not under the stored one', () => {
     const read = readVerdict({ ...FULL, contributions: JSON.parse(`{"__proto__":${JSON.stringify(contribution())}}`) })
     assert.deepEqual(read.verdict?.contributions, facts([contribution()]).contributions)
+  })
+
+  it('does not write what it would not read', () => {
+    assert.throws(() => writeVerdict(verdict({ name: 'sha512-12' })), {
+      message: 'a verdict that could not be read back is not written: name is not sha256-<64 hex> or ref-<40 hex>',
+    })
+    assert.throws(() => writeVerdict(verdict({ expiresAt: Number.NaN })))
   })
 
   it('never throws', () => {

@@ -25,10 +25,13 @@ export function bareContainerId(text: string): string | undefined {
 
 /**
  * The digest in a status' imageID: `repo@sha256:...` (containerd, CRI-O), `docker-pullable://repo@sha256:...`, a bare
- * `sha256:...` or `docker://sha256:...` (the config id of an image that was imported, not pulled), bare hex (CRI-O).
+ * `sha256:...` or `docker://sha256:...` (the config id of an image that was imported, not pulled), bare hex (CRI-O). sha384 and sha512 likewise.
  */
 export function digestOfImageId(text: string): string | undefined {
-  const hex = /(?:^|@|:\/\/)(?:sha256:)?([0-9a-f]{64})$/.exec(text.slice(-2048))?.[1]
+  const end = text.slice(-2048)
+  const named = /(?:^|@|:\/\/)(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/.exec(end)?.[1]
+  if (named !== undefined) return named
+  const hex = /(?:^|@|:\/\/)([0-9a-f]{64})$/.exec(end)?.[1]
   return hex === undefined ? undefined : `sha256:${hex}`
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 
 import { GROUP, VERSION } from '../../kube/names.ts'
+import { DIGEST } from '../../verdicts/name.ts'
 import type { Contribution, Evidence, ImageVerdict, Release } from '../../verdicts/types.ts'
 
 /** The part of an ImageVerdict object that the machine writes. */
@@ -24,6 +25,7 @@ const time = z
   )
   .transform((text) => Date.parse(text))
 const short = z.string().max(512)
+const count = z.number().int().min(0).max(64)
 const weight = z.number().min(0).max(1000)
 const detector = z.enum(['falco', 'k8s-audit', 'tracee', 'tetragon', 'kubearmor'])
 
@@ -43,11 +45,9 @@ const evidence = z.object({
   target: short.optional(),
 })
 const status = z.object({
-  digests: z
-    .array(z.string().regex(/^sha256:[0-9a-f]{64}$/))
-    .max(64)
-    .default([]),
+  digests: z.array(z.string().regex(DIGEST)).max(64).default([]),
   references: z.array(short.min(1)).max(64).default([]),
+  alerted: z.object({ digests: count, references: count }).optional(),
   phase: z.enum(['observing', 'warning', 'denying', 'pending', 'released', 'expired']),
   phaseSince: time,
   reason: z.string().max(1024),
@@ -120,6 +120,7 @@ export function readVerdictObject(value: unknown): VerdictReading {
       name: metadata.name,
       digests: machine.digests,
       references: machine.references,
+      ...(machine.alerted === undefined ? {} : { alerted: machine.alerted }),
       contributions: Object.fromEntries(contributions),
       evidence: machine.evidence.map((entry): Evidence => compact(entry)),
       phase: machine.phase,
@@ -151,6 +152,7 @@ export function toStatus(verdict: ImageVerdict): VerdictStatus {
   return {
     digests: verdict.digests.slice(0, 64),
     references: verdict.references.slice(0, 64).map((text) => clip(text, 512)),
+    ...(verdict.alerted === undefined ? {} : { alerted: verdict.alerted }),
     phase: verdict.phase,
     phaseSince: toTime(verdict.phaseSince),
     reason: clip(verdict.reason, 1024),

@@ -95,7 +95,9 @@ function digestOf(fields: Json): string | undefined {
   const candidates: readonly unknown[] = Array.isArray(value) ? value.slice(0, 8) : [value]
   for (const candidate of [...candidates, own(fields, 'container.image'), own(fields, 'container.image.id')]) {
     const match =
-      typeof candidate === 'string' && candidate.length <= 1024 ? /(?:^|@)(sha256:[0-9a-f]{64})$/.exec(candidate) : null
+      typeof candidate === 'string' && candidate.length <= 1024
+        ? /(?:^|@)(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/.exec(candidate)
+        : null
     if (match?.[1] !== undefined) return match[1]
   }
   return undefined

@@ -140,6 +140,8 @@ describe('readPodContainers', () => {
     [`sha256:${hex('a')}`, `sha256:${hex('a')}`],
     [hex('a'), `sha256:${hex('a')}`],
     [`repo@sha512:${hex('a')}`, undefined],
+    [`repo@sha512:${hex('a')}${hex('a')}`, `sha512:${hex('a')}${hex('a')}`],
+    [`docker://sha384:${hex('a')}${'a'.repeat(32)}`, `sha384:${hex('a')}${'a'.repeat(32)}`],
     [`sha256:${hex('a')}0`, undefined],
     ['docker.io/library/busybox:1', undefined],
     ['', undefined],
