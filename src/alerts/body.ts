@@ -12,6 +12,12 @@ export interface BodyLimits {
 /** For one request; an alert is 1.4 KB on average and has depth 2. */
 export const BODY_LIMITS: BodyLimits = { maxBytes: 4 * 1024 * 1024, maxItems: 10_000, maxDepth: 32 }
 
+/** How many times its length a text may be read in vain: objects that never close are each read to the depth limit. */
+const MAX_VAIN_PASSES = 4
+
+/** Characters that a short text may be read in vain. */
+const VAIN_CHARACTERS = 256 * 1024
+
 /** One value of a body; `line` is where it starts, counted from 1. */
 export type BodyItem =
   | { readonly line: number; readonly item: unknown }
@@ -30,7 +36,7 @@ export interface Body {
  * Splits the body of an alert request, or a capture file, into its values: one object, one array, one object a line (NDJSON), or objects
  * one after the other, pretty-printed or not. A broken value is refused with its line and costs nothing but itself.
  *
- * Never throws. Time is linear: a character is looked at no more than `maxDepth` + 2 times.
+ * Never throws. Time is linear: a character is looked at no more than 8 times on average; where values that never close take more, the rest is refused.
  */
 export function splitBody(bytes: Uint8Array, limits: BodyLimits = BODY_LIMITS): Body {
   if (bytes.byteLength > limits.maxBytes) {
@@ -92,6 +98,7 @@ function outlineOf(
 function* scanValues(text: string, maxDepth: number): Generator<BodyItem> {
   let position = 0
   let line = 1
+  let vain = 0
   const moveTo = (next: number): void => {
     for (; position < next; position++) if (text[position] === '\n') line++
   }
@@ -111,6 +118,11 @@ function* scanValues(text: string, maxDepth: number): Generator<BodyItem> {
       continue
     }
     const found = endOfObject(text, position, maxDepth)
+    vain += Math.max(0, found.read - found.end)
+    if (vain > MAX_VAIN_PASSES * text.length + VAIN_CHARACTERS) {
+      yield refuse(line, 'too-large', 'too many JSON objects that are not closed; the rest was not read')
+      return
+    }
     const parsed = found.kind === 'closed' ? tryParse(text.slice(position, found.end)) : undefined
     if (parsed !== undefined) yield { line, item: parsed.parsed }
     else if (found.kind === 'too-deep') yield refuse(line, 'too-large', `nested deeper than ${maxDepth}`)
@@ -121,7 +133,10 @@ function* scanValues(text: string, maxDepth: number): Generator<BodyItem> {
 
 type ObjectEnd = {
   readonly kind: 'closed' | 'broken' | 'too-deep'
-  /** Where to go on reading. */ readonly end: number
+  /** Where to go on reading. */
+  readonly end: number
+  /** How far it was read to find out. */
+  readonly read: number
 }
 
 /**
@@ -136,21 +151,22 @@ function endOfObject(text: string, start: number, maxDepth: number): ObjectEnd {
     if (isSpace(character)) continue
     if (character === '"') {
       const end = endOfString(text, index)
-      if (text[end] !== '"') return { kind: 'broken', end: afterBrokenStart(text, start) }
+      if (text[end] !== '"') return { kind: 'broken', end: afterBrokenStart(text, start), read: end }
       index = end
     } else if (character === '{' || character === '[') {
       if (character === '{' && index > start && !mayStartObject(open.at(-1), previous)) {
-        return { kind: 'broken', end: afterBrokenStart(text, start) }
+        return { kind: 'broken', end: afterBrokenStart(text, start), read: index }
       }
-      if (open.length === maxDepth) return { kind: 'too-deep', end: afterBrokenStart(text, start) }
+      if (open.length === maxDepth) return { kind: 'too-deep', end: afterBrokenStart(text, start), read: index }
       open.push(character)
     } else if (character === '}' || character === ']') {
-      if (open.pop() !== (character === '}' ? '{' : '[')) return { kind: 'broken', end: afterBrokenStart(text, start) }
-      if (open.length === 0) return { kind: 'closed', end: index + 1 }
+      if (open.pop() !== (character === '}' ? '{' : '['))
+        return { kind: 'broken', end: afterBrokenStart(text, start), read: index }
+      if (open.length === 0) return { kind: 'closed', end: index + 1, read: index + 1 }
     }
     previous = character
   }
-  return { kind: 'broken', end: afterBrokenStart(text, start) }
+  return { kind: 'broken', end: afterBrokenStart(text, start), read: text.length }
 }
 
 /** JSON's grammar: an object may start after `[` or `,` in an array, and after `:` in an object. */

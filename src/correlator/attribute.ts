@@ -33,17 +33,23 @@ const STATUS_LAG_MS = 120_000
 
 const MAX_OWNER = 256
 
+const NEITHER_TAG_NOR_DIGEST =
+  'the alert names a repository without tag or digest: add container.image.digest to the rules (append_output, extra_output_fields)'
+
 /** Standalone: the claimed reference is the identity and its digest joins; without a reference the digest is the identity. */
 export function attributeByClaim(alert: RuntimeAlert, parseReference: ParseReference): Attribution {
   if (alert.containerId === 'host') return { kind: 'host' }
   const reference = alert.image === undefined ? undefined : parseReference(alert.image)
   const digest = reference?.digest ?? alert.imageDigest
   if (reference === undefined && digest === undefined) return { kind: 'unresolved', reason: 'the alert names no image' }
+  // A container that was deployed by digest has no tag; `latest`, which the parser adds, would be another image.
+  const named = reference?.digest !== undefined || hasTag(alert.image ?? '')
+  if (!named && digest === undefined) return { kind: 'unresolved', reason: NEITHER_TAG_NOR_DIGEST }
   return {
     kind: 'image',
     image: {
       digests: digest === undefined ? [] : [digest],
-      references: reference === undefined ? [] : [reference.normalized],
+      references: reference === undefined ? [] : [named ? reference.normalized : `${reference.repository}@${digest}`],
       owner: claimedOwner(alert),
       namespace: alert.namespace,
       pod: alert.pod,
@@ -100,11 +106,8 @@ function oneImage(matches: readonly ContainerRecord[], alert: RuntimeAlert): Att
   if (!matches.every((other) => other.owner === record.owner)) {
     return { kind: 'unresolved', reason: `${matches.length} containers of different workloads match` }
   }
-  if (
-    differs(alert.namespace, record.namespace) ||
-    differs(alert.pod, record.pod) ||
-    differs(alert.podUid, record.podUid)
-  ) {
+  // Not the uid: of a static pod sensors report the kubelet's own, the status that of its mirror. Where no id decides, findByPod has compared it.
+  if (differs(alert.namespace, record.namespace) || differs(alert.pod, record.pod)) {
     return { kind: 'unresolved', reason: 'the container id belongs to another pod than the alert names' }
   }
   return {
@@ -129,6 +132,11 @@ export function isSameImage(left: Pick<ContainerRecord, 'digests'>, right: Pick<
 
 function differs(claimed: string | undefined, known: string): boolean {
   return claimed !== undefined && claimed !== known
+}
+
+/** A colon after the last slash starts a tag; an earlier one starts a port. */
+function hasTag(image: string): boolean {
+  return image.includes(':', image.lastIndexOf('/') + 1)
 }
 
 function claimedOwner(alert: RuntimeAlert): string {

@@ -23,7 +23,7 @@ import { CORRELATOR_LIMITS, type Correlator, type CorrelatorLimits, type Correla
 import { attributeByClaim, attributeByCluster, isSameImage, type Attribution, type ImageIdentity } from './attribute.ts'
 import { countedTime, effectOf, factsOf, filedEffects, ownVerdicts, verdictNameFor, type Effect } from './contribute.ts'
 import { extendVerdict, releaseVerdict, settleVerdict, withoutReference } from './decide.ts'
-import { createSeenEvents, eventKey, isAlreadyDurable } from './dedupe.ts'
+import { createSeenEvents, eventKey, isAlreadyDurable, isBeforeRelease } from './dedupe.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
 import type { ContainerRecord, Outcome, ParkedAlert } from './types.ts'
 import { createRoom } from './room.ts'
@@ -67,12 +67,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     waitingEvidence.set(name, waiting === undefined ? facts : mergeFacts(waiting, facts))
   }
 
-  const room = createRoom({
-    list: ledger.list,
-    remove: store.remove,
-    onRemoved: (name) => publish({ name }),
-    clock,
-  })
+  const room = createRoom({ list: () => ledger.list(), store, onRemoved: (name) => publish({ name }), clock })
 
   const writer = createWriter({
     write,
@@ -87,7 +82,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     onWritten: (verdict, from) => {
       if (from !== verdict.phase) observe.phaseChanged?.(verdict, from)
     },
-    makeRoom: room.make,
+    makeRoom: (wanted) => room.make(wanted),
   })
 
   const inBackground = async (task: string, work: Promise<unknown>): Promise<void> => {
@@ -164,7 +159,10 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       )
     ) {
       keepEvidence(name, effect)
-      return { ...outcome, decision: 'repeat', reason: 'the ledger already holds this effect' }
+      const reason = isBeforeRelease(known, effect)
+        ? 'earlier than the release: it does not count (is the clock of its node behind?)'
+        : 'the ledger already holds this effect'
+      return { ...outcome, decision: 'repeat', reason }
     }
     try {
       const { verdict, crossed } = await writer.submit(name, { facts: factsOf([effect]) })

@@ -52,6 +52,12 @@ export function createSeenEvents(max: number): SeenEvents {
   }
 }
 
+/** Whether the effect is from before a person's decision: it may have come late, or the node's clock is behind. */
+export function isBeforeRelease(stored: ImageVerdict | undefined, effect: Effect): boolean {
+  const release = stored?.release
+  return release !== undefined && effect.contributions.every(({ last }) => last <= release.at)
+}
+
 /** Whether writing `effect` into `stored` at `now` would change nothing that counts: then it can be acknowledged without a write. */
 export function isAlreadyDurable(stored: ImageVerdict | undefined, effect: Effect, now: number): boolean {
   if (stored === undefined || stored.phase === 'expired' || isExpired(stored, now)) return false

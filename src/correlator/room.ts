@@ -9,7 +9,7 @@ const QUEUE_MS = 10_000
 export interface RoomOptions {
   /** All verdicts, from memory. */
   readonly list: () => readonly ImageVerdict[]
-  readonly remove: VerdictStore['remove']
+  readonly store: Pick<VerdictStore, 'remove'>
   /** After every removal. */
   readonly onRemoved: (name: string) => void
   /** Milliseconds since the epoch. */
@@ -26,12 +26,12 @@ export interface Room {
   make(wanted: ImageVerdict | undefined): Promise<boolean>
 }
 
-export function createRoom({ list, remove, onRemoved, clock }: RoomOptions): Room {
+export function createRoom({ list, store, onRemoved, clock }: RoomOptions): Room {
   let queue: ImageVerdict[] = []
   let queuedAt = Number.NEGATIVE_INFINITY
 
   const removeIf = async (name: string, mayRemove: (current: ImageVerdict) => boolean): Promise<boolean> => {
-    const done = (await remove?.(name, mayRemove)) === true
+    const done = (await store.remove?.(name, mayRemove)) === true
     if (done) onRemoved(name)
     return done
   }
@@ -64,7 +64,7 @@ export function createRoom({ list, remove, onRemoved, clock }: RoomOptions): Roo
     removeExpired,
     make: async (wanted) => {
       if (await removeExpired(0)) return true
-      if (remove === undefined || wanted === undefined || !isStricter(undefined, wanted.phase)) return false
+      if (store.remove === undefined || wanted === undefined || !isStricter(undefined, wanted.phase)) return false
       const now = clock()
       // Ends: every round takes a candidate away, and what was changed meanwhile so that it may not go is none any more.
       for (let candidate = next(now); candidate !== undefined; candidate = next(now)) {

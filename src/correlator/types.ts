@@ -37,7 +37,7 @@ export type AlertDecision =
   | 'contributed'
   /** The same event arrived before, perhaps by another road. */
   | 'duplicate'
-  /** The ledger already holds this effect: same class, detector and owner, no heavier, not noticeably later. */
+  /** The ledger already holds this effect: same class, detector and owner, no heavier, not noticeably later; or a release is later. */
   | 'repeat'
   /** Evidence at most: its rule weighs nothing. */
   | 'no-weight'

@@ -22,10 +22,10 @@ export const MAX_REASON = 256
  * The JSON text that `readVerdict` reads back. Throws where it would not: an alert must not be acknowledged whose verdict is found damaged at the next start.
  */
 export function writeVerdict(verdict: ImageVerdict): string {
-  const text = JSON.stringify(verdict)
-  const { problem } = readVerdict(JSON.parse(text))
+  const json = JSON.stringify(verdict)
+  const { problem } = readVerdict(JSON.parse(json))
   if (problem !== undefined) throw new Error(`a verdict that could not be read back is not written: ${problem}`)
-  return text
+  return json
 }
 
 /** Whether two verdicts say the same, whatever the order of their keys. */

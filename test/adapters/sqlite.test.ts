@@ -17,7 +17,8 @@ import { openSqliteLedger, type SqliteLedger, type SqliteOptions } from '../../s
 import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { eventKey } from '../../src/correlator/dedupe.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange } from '../../src/verdicts/types.ts'
-import { alert, NOW, parseReference, verdict } from '../correlator/support.ts'
+import { parseReference } from '../../src/kube/reference.ts'
+import { alert, NOW, verdict } from '../correlator/support.ts'
 
 const name = (n: number): string => `sha256-${n.toString(16).padStart(64, '0')}`
 const numbered = (n: number, changes: Partial<ImageVerdict> = {}): ImageVerdict =>
@@ -57,6 +58,46 @@ describe('adapters/sqlite', function () {
     await ledger.parking.park([{ id: 'p', since: NOW, alert: alert() }])
     await ledger.close()
   }
+
+  it('refuses a verdict that it could not read back, and only that one', async () => {
+    const ledger = await open()
+    const results = await Promise.allSettled([
+      ledger.store.write('sha512-1', () => numbered(1, { name: 'sha512-1' })),
+      ledger.store.write(name(2), () => numbered(2)),
+    ])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'fulfilled'],
+    )
+    const { verdicts, problems } = await ledger.store.load()
+    assert.deepEqual([verdicts.map((stored) => stored.name), problems], [[name(2)], []])
+  })
+
+  it('keeps the denial of an image pinned by sha512, with its names in order, over a restart', async () => {
+    const image = `registry.example/shop/web@sha512:${'7'.repeat(128)}`
+    const first = await open()
+    const { correlator } = await start(first)
+    await correlator.handle([alert({ image })])
+    const before = correlator.list()
+    await first.close()
+    const again = await start(await open())
+    assert.deepEqual([again.problems, again.correlator.list()], [[], before])
+    assert.deepEqual([before[0]?.phase, before[0]?.alerted], ['denying', { digests: 1, references: 1 }])
+  })
+
+  it('denies when it is full of verdicts that only observe', async () => {
+    const ledger = await open({ maxVerdicts: 3 })
+    const { correlator } = await start(ledger)
+    const weak = (n: number) => alert({ rule: 'Read sensitive file untrusted', image: `registry.example/w:${n}` })
+    await correlator.handle([weak(1), weak(2), weak(3)])
+    const outcomes = await correlator.handle([alert(), weak(4)])
+    assert.deepEqual(
+      outcomes.map(({ decision }) => decision),
+      ['contributed', 'no-room'],
+    )
+    const { verdicts } = await ledger.store.load()
+    assert.deepEqual(verdicts.map(({ phase }) => phase).toSorted(), ['denying', 'observing', 'observing'])
+  })
 
   it('keeps verdicts and parked alerts, mode 0600', async () => {
     const first = await open()

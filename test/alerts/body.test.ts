@@ -222,6 +222,20 @@ describe('alerts/body', () => {
     ])
   })
 
+  it('gives up on a body of objects that never close, and says so', () => {
+    const open = `{"text":"${'x'.repeat(400)}","a":[\n`
+    const body = splitBody(Buffer.from(`{"first":1}\n${open.repeat(9_000)}{"last":1}`))
+    const items = [...body.items]
+    assert.deepEqual(items[0], { line: 1, item: { first: 1 } })
+    assert.ok(items.length < 3_000, `${items.length} objects were tried`)
+    assert.deepEqual(items.at(-1), {
+      line: items.length,
+      refused: { code: 'too-large', message: 'too many JSON objects that are not closed; the rest was not read' },
+    })
+    const few = split(`${'{"a":[\n'.repeat(200)}{"last":1}`)
+    assert.deepEqual(few.at(-1), [201, { last: 1 }], 'a short body is read to its end')
+  })
+
   it('takes linear time: four times the text takes nothing like sixteen times as long', function () {
     this.timeout(60_000)
     const hostile: readonly ((size: number) => string)[] = [

@@ -35,7 +35,7 @@ line 2: refused: not-json
   })
 
   it('prints exactly the promised JSON for programs', async () => {
-    const input = `${alert({})}\n{"rule": "x"}\n\n${alert({ rule: 'Terminal shell in container', output_fields: { 'container.image.repository': 'other' } })}\n`
+    const input = `${alert({})}\n{"rule": "x"}\n\n${alert({ rule: 'Terminal shell in container', output_fields: { 'container.image.repository': 'other', 'container.image.tag': 'latest' } })}\n`
     const { code, out } = await replay(input, '-o', 'json')
     assert.equal(code, 0)
     assert.deepEqual(JSON.parse(out), {

@@ -68,12 +68,7 @@ describe('correlator/attribute', () => {
       [{}],
       'unresolved: the container id belongs to another pod than the alert names',
     ],
-    [
-      'an id of a pod with another uid',
-      { podUid: 'uid-9' },
-      [{}],
-      'unresolved: the container id belongs to another pod than the alert names',
-    ],
+    ['an id of a static pod, whose uid sensors report otherwise', { podUid: 'uid-9' }, [{}], FOUND],
     [
       'an unknown id, though the pod is known',
       { containerId: 'abcdef012345' },
@@ -135,6 +130,18 @@ describe('correlator/attribute', () => {
       [DIGEST_B],
       'shop/web-1',
     ])
+    assert.deepEqual(claim({ image: 'localhost:5000/a', imageDigest: DIGEST_B }), [
+      [`localhost:5000/a@${DIGEST_B}`],
+      [DIGEST_B],
+      'shop/web-1',
+    ])
+    for (const image of ['registry.example/a', 'localhost:5000/a', 'nginx']) {
+      assert.deepEqual(claim({ image }), {
+        kind: 'unresolved',
+        reason:
+          'the alert names a repository without tag or digest: add container.image.digest to the rules (append_output, extra_output_fields)',
+      })
+    }
     assert.deepEqual(claim({ image: 'NOT AN IMAGE' }), { kind: 'unresolved', reason: 'the alert names no image' })
     assert.deepEqual(claim({ containerId: 'host' }), { kind: 'host' })
   })

@@ -565,6 +565,18 @@ describe('correlator', () => {
       assert.deepEqual([back.phase, back.crossed], ['denying', true])
     })
 
+    it('says so when an event is earlier than the release', async () => {
+      const it = await rig()
+      const { verdict = '' } = await one(it)
+      it.now += HOUR
+      await it.release(verdict, { by: 'ann', reason: 'a test', as: 'false-positive' })
+      const late = await one(it, { time: it.now - 1 })
+      assert.deepEqual(
+        [late.decision, late.reason],
+        ['repeat', 'earlier than the release: it does not count (is the clock of its node behind?)'],
+      )
+    })
+
     it('rejects the release of what is not there', async () => {
       await assert.rejects((await rig()).release(NAME_A, { by: 'a', reason: 'b', as: 'fixed' }), NoSuchVerdictError)
     })

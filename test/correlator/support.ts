@@ -15,7 +15,7 @@ export const DIGEST_B = `sha256:${'b'.repeat(64)}`
 
 /** Enough of a reference parser for tests: registry present, tag or digest optional. */
 export const parseReference: ParseReference = (text) => {
-  const match = /^([a-z0-9./-]+)(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(text)
+  const match = /^([a-z0-9./-]+(?::\d+\/[a-z0-9./-]+)?)(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(text)
   if (match?.[1] === undefined) return undefined
   const [, repository, tag, digest] = match
   const normalized = digest === undefined ? `${repository}:${tag ?? 'latest'}` : `${repository}@${digest}`
