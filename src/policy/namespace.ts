@@ -37,7 +37,7 @@ const MAX_LABEL_VALUE = 63
  *
  * Labels come from outside: unknown ones are ignored; a value that cannot be resolved enforces `restricted` at the latest version and is
  * named in `problems`, except for `warn` and `audit`, where it is only named. Where both kinds of `enforce` labels are honoured and
- * present, the stricter profile holds; beside an AdmissionProfile both hold. What the enforced AdmissionProfile says of seccomp and quarantine
+ * present, the stricter profile holds; where neither is (an AdmissionProfile, or another version), both hold. What the enforced AdmissionProfile says of seccomp and quarantine
  * stands in for labels that are absent. Pure; never throws.
  */
 export const resolveNamespace = (labels: Labels | undefined, options: ResolveOptions = {}): NamespacePolicy => {
@@ -140,7 +140,7 @@ const strictest = (candidates: readonly ResolvedProfile[]): ResolvedProfile => {
   const unknown = candidates.find((candidate) => candidate.unknown !== undefined)?.unknown
   return {
     value:
-      custom && own?.value && upstream?.value
+      own?.value && upstream?.value && !areComparable(own.value, upstream.value)
         ? both(own.value, upstream.value)
         : candidates.map(({ value }) => value).reduce((a, b) => (custom && a ? a : rank(b) > rank(a) ? b : a)),
     problems: candidates.flatMap(({ problems }) => problems),
@@ -149,11 +149,17 @@ const strictest = (candidates: readonly ResolvedProfile[]): ResolvedProfile => {
   }
 }
 
-/** An AdmissionProfile is neither stricter nor weaker than a built-in one as a whole: the checks of both run. */
+/** Whether one of two profiles is surely the stricter one: built-in ones at one version are, and `privileged` asks for nothing at any. */
+const areComparable = (a: ProfileAtVersion, b: ProfileAtVersion): boolean =>
+  rank(a) >= 0 && rank(b) >= 0 && (a.version === b.version || rank(a) === 0 || rank(b) === 0)
+
+/** Neither is stricter as a whole (an AdmissionProfile, or another version): the checks of both run. */
 const both = (custom: ProfileAtVersion, builtin: ProfileAtVersion): ProfileAtVersion => {
-  const others = isBuiltinProfile(builtin.profile) ? BUILTIN_CHECKS(builtin.profile, builtin.version) : []
+  const checksOf = ({ checks, profile, version }: ProfileAtVersion): readonly CompiledCheck[] =>
+    checks ?? (isBuiltinProfile(profile) ? BUILTIN_CHECKS(profile, version) : [])
+  const others = checksOf(builtin)
   const shared = new Map(others.map(({ id, check }) => [id, check]))
-  const own = (custom.checks ?? []).map(({ id, check }): CompiledCheck => {
+  const own = checksOf(custom).map(({ id, check }): CompiledCheck => {
     const other = shared.get(id)
     shared.delete(id)
     return {
@@ -162,7 +168,11 @@ const both = (custom: ProfileAtVersion, builtin: ProfileAtVersion): ProfileAtVer
     }
   })
   const rest = others.filter(({ id }) => shared.has(id))
-  const profile = `${custom.profile}+${builtin.profile}`
+  // The version of the first is printed behind; where the other has its own, it is said.
+  const profile =
+    custom.version === builtin.version
+      ? `${custom.profile}+${builtin.profile}`
+      : `${formatProfile(builtin)}+${custom.profile}`
   return { ...custom, profile, checks: [...own, ...rest].sort((a, b) => (a.id < b.id ? -1 : 1)) }
 }
 

@@ -87,7 +87,7 @@ describe('resolveNamespace', () => {
     ],
     [
       'the stricter of both: own, also at a tie',
-      { ...own({ enforce: 'baseline' }), ...upstream({ enforce: 'baseline', 'enforce-version': 'v1.30' }) },
+      { ...own({ enforce: 'baseline' }), ...upstream({ enforce: 'baseline' }) },
       { podSecurityLabels: true },
       { ...ENFORCING, enforce: at('baseline') },
     ],
@@ -97,6 +97,19 @@ describe('resolveNamespace', () => {
       assert.deepEqual({ ...NOTHING, ...resolveNamespace(labels, options) }, expected)
     })
   }
+
+  it('runs the checks of both where neither is surely the stricter one: another version may check less', () => {
+    const labels = {
+      ...own({ enforce: 'standard' }),
+      ...upstream({ enforce: 'restricted', 'enforce-version': 'v1.0' }),
+    }
+    const { enforce } = resolveNamespace(labels, { podSecurityLabels: true })
+    const ids = (enforce?.checks ?? []).map(({ id }) => id)
+    for (const id of ['seccompProfile_standard', 'runAsNonRoot_standard', 'runAsNonRoot', 'restrictedVolumes']) {
+      assert.ok(ids.includes(id), `${id} is missing in ${ids.join(', ')}`)
+    }
+    assert.equal(enforce?.profile, 'restricted:v1.0+standard')
+  })
 
   const UNTIL = '; restricted:latest is enforced until it is corrected'
   const unresolvable: readonly (readonly [string, Readonly<Record<string, string>>, NamespacePolicy])[] = [
