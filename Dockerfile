@@ -7,6 +7,8 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY . .
 RUN npm run bundle
+# A volume takes over the owner of the folder that it is mounted on.
+RUN mkdir /empty
 
 FROM gcr.io/distroless/nodejs24-debian12:nonroot@sha256:14d42e2511532589a7c7e01a753667a74fcc96266e137e8125006b87b0c32d0a
 WORKDIR /app
@@ -14,6 +16,7 @@ COPY --from=build /src/package.json ./package.json
 COPY --from=build /src/bin ./bin
 COPY --from=build /src/dist/bundle ./dist/bundle
 COPY --from=build /src/manifests ./manifests
+COPY --from=build --chown=65532:65532 /empty /data
 # Numeric, so that Kubernetes can check runAsNonRoot.
 USER 65532:65532
 # The only place that is written to; everything else works on a read-only root file system.

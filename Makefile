@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 conformance: build ## the upstream Pod Security suite through Drawbridge, on a real API server
 	@npm run --silent compile && node dist/test/conformance/run.js
 
-.PHONY: conformance help run demo build check test test-unit test-cluster fixtures-update manifests clean
+.PHONY: conformance help run demo build check test test-unit test-cluster manifests clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ node_modules/.installed: package.json package-lock.json
 	@npm ci --no-audit --no-fund --no-update-notifier --loglevel=error > /dev/null
 	@touch $@
 
-sources := $(shell find src webhooks certs scripts -type f 2>/dev/null)
+sources := $(shell find src webhooks certs manifests scripts bin -type f 2>/dev/null)
 dist/bundle/drawbridge.js: node_modules/.installed $(sources)
 	@echo 'building ...'
 	@npm run --silent bundle
@@ -41,7 +41,7 @@ test-cluster: build ## tests on a real API server
 	@npm run --silent compile && npm run --silent test:cluster
 
 manifests: build ## write the generated files under manifests/ again
-	@npm run --silent compile && node dist/scripts/manifests.js
+	@npm run --silent compile && UPDATE_MANIFESTS=yes node_modules/.bin/mocha --grep 'in step|webhook' > /dev/null; git status --short manifests
 
 clean: ## delete what was built
 	@rm -rf dist coverage

@@ -139,7 +139,7 @@ export const SIGNIFICANT_CHANGE = [
 ].join(' ')
 
 /**
- * The table of DESIGN.md section 2. Names are stable: they appear in the API server's errors and metrics.
+ * The table of docs/design.md. Names are stable: they appear in the API server's errors and metrics.
  *
  * @param scope whether verdicts hold only where a label asks for it
  * @param podSecurityLabels whether upstream's labels ask for checks too

@@ -100,7 +100,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .command('replay')
     .description('what verdicts a file of alerts leads to, judged at the time of the alerts; nothing is stored')
     .argument('<file>', 'alerts, one JSON object a line (also an array or one object); - for standard input')
-    .option('--source <name>', 'the sensor that wrote them', 'falco')
+    .option('--source <name>', 'the sensor that wrote them: falco or falcosidekick', 'falco')
     .option('--config <file>', 'thresholds and rule overrides')
     .addOption(outputOption(['table', 'json']))
     .addHelpText(

@@ -1,4 +1,4 @@
-/** The one matcher (rule 9 of DESIGN.md), for webhook, scan and command line. The unit is one violation. */
+/** The one matcher (rule 9 of docs/design.md), for webhook, scan and command line. The unit is one violation. */
 import { containersOf } from '../kube/containers.ts'
 import type { ImageMatch } from '../kube/imagePattern.ts'
 import { parseReference } from '../kube/reference.ts'

@@ -33,7 +33,7 @@ const LOCALHOST_PROFILE = /^localhost\.((?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+)$/u
 const MAX_LABEL_VALUE = 63
 
 /**
- * What the labels of a namespace ask for (DESIGN.md section 2, rule 8).
+ * What the labels of a namespace ask for (docs/design.md, rule 8).
  *
  * Labels come from outside: unknown ones are ignored; a value that cannot be resolved enforces `restricted` at the latest version and is
  * named in `problems`, except for `warn` and `audit`, where it is only named. Where both kinds of `enforce` labels are honoured and

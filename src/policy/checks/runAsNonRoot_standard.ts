@@ -10,7 +10,7 @@ import { neverUserZero } from './runAsUser.ts'
  * Allowed values: runAsNonRoot true, or runAsUser other than 0 (each a container's own, else the pod's); never runAsUser 0;
  * since 1.35 any value if spec.hostUsers is false, as in restricted, so that standard is never stricter than restricted
  *
- * Source: DESIGN.md section 2 (profile standard); Drawbridge's own.
+ * Source: docs/design.md (profile standard); Drawbridge's own.
  */
 
 const CHECK = 'runAsNonRoot_standard'

@@ -13,7 +13,7 @@ import { seccompMustBeSetOnLinux } from './seccompProfile_restricted.ts'
  * At every version: a cluster that runs Drawbridge has the fields, whatever version of the standards a label asks for. Below 1.19 the
  * annotations that seccompProfile_baseline reads are judged as well, since this check replaces it.
  *
- * Source: DESIGN.md section 2 (profile standard); Drawbridge's own.
+ * Source: docs/design.md (profile standard); Drawbridge's own.
  */
 
 const ID = 'seccompProfile_standard'
