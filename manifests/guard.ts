@@ -50,6 +50,8 @@ const isRaised = (label: string): string =>
     `${was(label)} in variables.rank && ${is(label)} in variables.rank`,
     `variables.rank[${is(label)}] > variables.rank[${was(label)}]`,
     sameVersion(`${label}-version`),
+    // Before 1.23 upstream's restricted asks for less than standard: nothing of user ids, and before 1.19 nothing of seccomp.
+    `!(${was(label)} == 'standard' && ${is(label)} == 'restricted' && ${version(is(`${label}-version`))}.matches('^v1[.](1?[0-9]|2[0-2])$'))`,
   ].join(' && ')
 
 /** `warn` and `audit` deny nothing: any value is more than none. */

@@ -8,7 +8,8 @@
  * Undefined for what is not absolute or steps back by `..`; such a path is inside nothing.
  */
 export const pathComponents = (path: string): readonly string[] | undefined => {
-  if (!path.startsWith('/') || path.includes('\0')) return undefined
+  // A backslash separates components on a Windows node and belongs to a name on Linux: what it means here nobody can say.
+  if (!path.startsWith('/') || path.includes('\0') || path.includes('\\')) return undefined
   const components = path.split('/').filter((component) => component !== '' && component !== '.')
   return components.includes('..') ? undefined : components
 }

@@ -68,7 +68,8 @@ export const resolveNamespace = (labels: Labels | undefined, options: ResolveOpt
   ]
   const unknown = [enforce.unknown, warn.unknown, audit.unknown].filter((name) => name !== undefined)
   return {
-    enforce: grave.length > 0 ? restricted : enforce.value,
+    // What does resolve still holds: an AdmissionProfile may ask for more than restricted does.
+    enforce: grave.length > 0 ? jointly(enforce.value, restricted) : enforce.value,
     warn: warn.value,
     audit: audit.value,
     seccomp: seccomp.value,
@@ -149,9 +150,25 @@ const strictest = (candidates: readonly ResolvedProfile[]): ResolvedProfile => {
   }
 }
 
-/** Whether one of two profiles is surely the stricter one: built-in ones at one version are, and `privileged` asks for nothing at any. */
-const areComparable = (a: ProfileAtVersion, b: ProfileAtVersion): boolean =>
-  rank(a) >= 0 && rank(b) >= 0 && (a.version === b.version || rank(a) === 0 || rank(b) === 0)
+/** From this minor version on `restricted` asks for all that `standard` does: no root by user id since 1.23, seccomp set since 1.19. */
+const RESTRICTED_COVERS_STANDARD = 23
+
+/**
+ * Whether one of two profiles is surely the stricter one: built-in ones at one version are (`standard` and `restricted` only from 1.23 on), and
+ * `privileged` asks for nothing at any.
+ */
+const areComparable = (a: ProfileAtVersion, b: ProfileAtVersion): boolean => {
+  if (rank(a) < 0 || rank(b) < 0) return false
+  if (rank(a) === 0 || rank(b) === 0) return true
+  const covered = a.version === 'latest' || a.version >= RESTRICTED_COVERS_STANDARD
+  return a.version === b.version && (covered || ![a.profile, b.profile].includes('standard') || a.profile === b.profile)
+}
+
+/** What holds where two profiles are asked for at once. */
+const jointly = (first: ProfileAtVersion | undefined, second: ProfileAtVersion): ProfileAtVersion => {
+  if (first === undefined) return second
+  return areComparable(first, second) ? (rank(first) > rank(second) ? first : second) : both(first, second)
+}
 
 /** Neither is stricter as a whole (an AdmissionProfile, or another version): the checks of both run. */
 const both = (custom: ProfileAtVersion, builtin: ProfileAtVersion): ProfileAtVersion => {

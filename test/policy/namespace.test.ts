@@ -111,6 +111,25 @@ describe('resolveNamespace', () => {
     assert.equal(enforce?.profile, 'restricted:v1.0+standard')
   })
 
+  it('does not take restricted for stricter than standard where upstream asks for less: before 1.23', () => {
+    for (const [minor, isBoth] of [
+      [18, true],
+      [22, true],
+      [23, false],
+    ] as const) {
+      const version = { 'enforce-version': `v1.${minor}` }
+      const labels = { ...own({ enforce: 'standard', ...version }), ...upstream({ enforce: 'restricted', ...version }) }
+      const { enforce } = resolveNamespace(labels, { podSecurityLabels: true })
+      assert.equal(enforce?.checks !== undefined, isBoth, String(minor))
+    }
+  })
+
+  it('lets what resolves go on holding beside restricted, when another label does not resolve', () => {
+    const { enforce } = resolveNamespace(own({ enforce: 'restricted', 'enforce-version': 'v1.30', quarantine: 'x' }))
+    assert.equal(enforce?.profile, 'restricted:latest+restricted')
+    assert.ok((enforce?.checks ?? []).some(({ id }) => id === 'runAsUser'))
+  })
+
   const UNTIL = '; restricted:latest is enforced until it is corrected'
   const unresolvable: readonly (readonly [string, Readonly<Record<string, string>>, NamespacePolicy])[] = [
     [

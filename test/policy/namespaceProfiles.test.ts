@@ -79,10 +79,10 @@ describe('labels that name an AdmissionProfile', () => {
     ['the profile, whatever the label says', { enforce: 'pinned', 'enforce-version': 'v1.0' }, 35, 'pinned:v1.29'],
     ['the cluster where the profile says latest', { enforce: 'newest', 'enforce-version': 'v1.0' }, 35, 'newest:v1.35'],
     [
-      'restricted where the label is unreadable',
+      'the profile, beside restricted, where the label is unreadable',
       { enforce: 'pinned', 'enforce-version': 'new' },
       35,
-      'restricted:v1.35',
+      'restricted:v1.35+pinned:v1.29',
     ],
   ]
   for (const [name, labels, latest, expected] of versions) {
