@@ -133,7 +133,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     },
     applyVerdicts(changes) {
       for (const change of changes) index.apply(change)
-      observer.verdictsIndexed(index.list().length)
+      observer.verdictsIndexed(index.size())
     },
     onEnded(reason) {
       reasons.add('the alert thread is starting again')

@@ -1,6 +1,6 @@
 /** `drawbridge replay`: alerts of a file through the correlator, in memory. */
 import { readFile } from 'node:fs/promises'
-import { sources } from '../alerts/sources/index.ts'
+import { findSource, sources } from '../alerts/sources/index.ts'
 import { parseConfig } from '../config/config.ts'
 import { correlationOptions } from '../correlator/settings.ts'
 import { replay } from '../correlator/replay.ts'
@@ -25,7 +25,7 @@ export async function replayFile(
   options: { readonly source: string; readonly configFile?: string | undefined; readonly output: 'table' | 'json' },
   io: CliIo,
 ): Promise<number> {
-  const source = sources.find(({ name }) => name === options.source)
+  const source = findSource(options.source)
   if (source === undefined)
     throw new UnusableError(
       `--source ${options.source}: unknown; known are ${sources.map(({ name }) => name).join(', ')}`,

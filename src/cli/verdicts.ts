@@ -50,16 +50,19 @@ export async function listVerdicts(
 /** A release must not hit a verdict that somebody did not mean. */
 const SHORTEST_BEGINNING = 8
 
-/** Finds by whole name, or by a beginning that only one verdict has (the list shortens names). */
-async function find(name: string, access: VerdictAccess): Promise<ImageVerdict | string> {
+/** Finds by whole name, or by a beginning that only one verdict has (the list shortens names). Undefined: it has said so. */
+async function find(name: string, access: VerdictAccess, io: CliIo): Promise<ImageVerdict | undefined> {
   const whole = await access.get(name)
   if (whole !== undefined) return whole
   const beginning = name.replace(/…$/, '')
   const matches = (await access.list()).filter((verdict) => verdict.name.startsWith(beginning))
   if (matches.length === 1 && beginning.length >= SHORTEST_BEGINNING) return matches[0]!
-  return matches.length < 2
-    ? `no verdict ${name}; "drawbridge verdicts list" shows them`
-    : `${name} is the beginning of ${matches.length} verdicts; give more of the name`
+  const problem =
+    matches.length < 2
+      ? `no verdict ${name}; "drawbridge verdicts list" shows them`
+      : `${name} is the beginning of ${matches.length} verdicts; give more of the name`
+  io.err(`drawbridge: ${clean(problem)}\n`)
+  return undefined
 }
 
 /** `verdicts show NAME`. */
@@ -69,11 +72,8 @@ export async function showVerdict(
   access: VerdictAccess,
   io: CliIo,
 ): Promise<number> {
-  const verdict = await find(name, access)
-  if (typeof verdict === 'string') {
-    io.err(`drawbridge: ${clean(verdict)}\n`)
-    return EXIT.no
-  }
+  const verdict = await find(name, access, io)
+  if (verdict === undefined) return EXIT.no
   if (options.output === 'json') {
     io.out(`${JSON.stringify(verdict, undefined, 2)}\n`)
     return EXIT.ok
@@ -119,11 +119,8 @@ export async function releaseVerdict(
   access: VerdictAccess,
   io: CliIo,
 ): Promise<number> {
-  const verdict = await find(name, access)
-  if (typeof verdict === 'string') {
-    io.err(`drawbridge: ${clean(verdict)}\n`)
-    return EXIT.no
-  }
+  const verdict = await find(name, access, io)
+  if (verdict === undefined) return EXIT.no
   // A second release would replace who decided and why, and forgive what happened since.
   if (verdict.phase === 'released' && verdict.release !== undefined) {
     const { at, by, as, reason } = verdict.release

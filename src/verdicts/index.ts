@@ -14,6 +14,8 @@ export interface VerdictIndex {
    * A digest in the reference decides alone; without one the tag's name does. Constant time.
    */
   find(image: ImageReference, now: number): (ImageVerdict & { readonly phase: 'warning' | 'denying' }) | undefined
+  /** How many verdicts, whatever their phase. */
+  size(): number
   /** All verdicts, whatever their phase. */
   list(): readonly ImageVerdict[]
   get(name: string): ImageVerdict | undefined
@@ -45,6 +47,7 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
 
   return {
     apply,
+    size: () => byName.size,
     list: () => [...byName.values()],
     get: (name) => byName.get(name),
     findByDigest: (digest) => {
