@@ -13,6 +13,8 @@ export interface RuntimeAlert {
   readonly rule: string
   readonly priority: string
   readonly tags: readonly string[]
+  /** MITRE ATT&CK techniques in capitals, for example `T1059.004`: Falco gives them as tags, Tracee as a property. */
+  readonly techniques?: readonly string[] | undefined
   /** Time of the event, milliseconds since the epoch. */
   readonly time: number
   /** The event time as text in UTC, fraction padded to 9 digits: `2026-11-22T05:57:29.490412397Z`. Identity of a replay. */
