@@ -8,9 +8,8 @@ import { expiresAt } from '../certs/authority.ts'
 import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
 import { certificateNames } from '../certs/names.ts'
 import type { ServingCertificates } from '../certs/files.ts'
-import { createMutate } from '../webhooks/mutate.ts'
 import { createValidateProfiles } from '../webhooks/profiles.ts'
-import { createValidate } from '../webhooks/validate.ts'
+import { reviewRoutes } from '../webhooks/routes.ts'
 import { createValidateNamespaces } from '../webhooks/namespaces.ts'
 import { resolveLive } from '../webhooks/context.ts'
 import { clusterView, standaloneView } from './admissionView.ts'
@@ -178,14 +177,15 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         host,
         port: webhookPort,
         handler: webhookApp({
-          mutate: createMutate(context),
-          validate: createValidate(context),
-          validateProfiles: createValidateProfiles({ ...context, allNamespaces: view.all }),
-          validateNamespaces: createValidateNamespaces({
-            ...context,
-            resolveLive: (labels) => resolveLive(labels, context),
-            listPods: view.listPods,
-          }),
+          routes: {
+            ...reviewRoutes(context, config.podSecurityLabels),
+            '/validate-profiles': createValidateProfiles({ ...context, allNamespaces: view.all }),
+            '/validate-namespaces': createValidateNamespaces({
+              ...context,
+              resolveLive: (labels) => resolveLive(labels, context),
+              listPods: view.listPods,
+            }),
+          },
           onError: (status, error) => observer.httpError('webhook', status, error),
         }),
         onConnectionError: (error) => observer.connectionError('webhook', error),

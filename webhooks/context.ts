@@ -1,8 +1,11 @@
 /** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
 import type { AdmissionRequest, AdmissionResponse, Labels, ObjectMeta } from '../src/kube/types.ts'
+import { matchesLabels } from '../src/kube/labelSelector.ts'
+import { LABEL } from '../src/kube/names.ts'
 import { carriesPodTemplate } from '../src/kube/podTemplate.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import { printable } from '../src/kube/text.ts'
+import type { WebhookEntry } from '../src/kube/webhookEntries.ts'
 import type { AdmissionEndpoint, AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
 import type { Exemptions } from '../src/policy/exemptions.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
@@ -80,25 +83,39 @@ export async function resolveLive(
   return resolvePolicy(labels)
 }
 
+/** What the path of a review says: which labels the API server saw on the namespace. */
+export type CalledEntry = Pick<WebhookEntry, 'namespaceLabels' | 'quarantine'>
+
+/** What labels ask for when they are those that the entry is for; where they are not, they decide alone. */
+function withQuarantine(policy: NamespacePolicy, labels: Labels, entry: CalledEntry | undefined): NamespacePolicy {
+  return entry?.quarantine === undefined ||
+    Object.hasOwn(labels, LABEL.quarantine) ||
+    !matchesLabels(entry.namespaceLabels, labels)
+    ? policy
+    : { ...policy, quarantine: entry.quarantine }
+}
+
 /**
- * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels ask for nothing although the API server
- * sent the request here, is read live once; when that fails the caller denies. So is a profile that a label asks for and memory does not
+ * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels ask for nothing or are not those that the API
+ * server saw when it chose the entry, is read live once; when that fails the caller denies. So is a profile that a label asks for and memory does not
  * know (both may be of the same `kubectl apply`); when that fails, restricted is what holds (rule 8).
  */
 async function livePolicy(
   namespace: string,
   cached: Labels | undefined,
+  entry: CalledEntry | undefined,
   context: AdmissionContext,
 ): Promise<NamespacePolicy> {
   const labels = cached ?? (await context.namespaces.live(namespace))
   if (labels === undefined) throw new Error('there is no such namespace')
-  return resolveLive(labels, context)
+  return withQuarantine(await resolveLive(labels, context), labels, entry)
 }
 
 async function decideInTime(
   request: AdmissionRequest,
   decide: Decide,
   timeoutMilliseconds: number,
+  entry: CalledEntry | undefined,
   context: AdmissionContext,
 ): Promise<Decision> {
   const { uid, namespace } = request
@@ -110,7 +127,10 @@ async function decideInTime(
   }
   // The usual case answers from memory, without a timer and without a turn of the event loop.
   const cached = context.namespaces.cached(namespace)
-  const known = cached === undefined ? undefined : context.resolvePolicy(cached)
+  const known =
+    cached === undefined || (entry !== undefined && !matchesLabels(entry.namespaceLabels, cached))
+      ? undefined
+      : withQuarantine(context.resolvePolicy(cached), cached, entry)
   const fits = known !== undefined && isOptedIn(known)
   if (fits && (known.unknownProfiles === undefined || context.readProfile === undefined)) {
     return decide(request, known, context)
@@ -120,7 +140,7 @@ async function decideInTime(
     const deadline = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
     })
-    const policy = await Promise.race([livePolicy(namespace, fits ? cached : undefined, context), deadline])
+    const policy = await Promise.race([livePolicy(namespace, fits ? cached : undefined, entry, context), deadline])
     return isOptedIn(policy) ? decide(request, policy, context) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)
@@ -137,15 +157,22 @@ async function decideInTime(
   }
 }
 
-/** Decodes a review, decides it by the policy of its namespace, encodes the answer. */
+/**
+ * Decodes a review, decides it by the policy of its namespace, encodes the answer.
+ *
+ * @param entry the webhook entry whose path was called; undefined: a path of no entry, called by hand
+ */
 export function handleReview(
   webhook: 'mutate' | 'validate',
   body: Buffer,
   timeoutMilliseconds: number,
   decide: Decide,
   context: AdmissionContext,
+  entry?: CalledEntry,
 ): Promise<Reply> {
-  return answerBody(webhook, body, context, (request) => decideInTime(request, decide, timeoutMilliseconds, context))
+  return answerBody(webhook, body, context, (request) =>
+    decideInTime(request, decide, timeoutMilliseconds, entry, context),
+  )
 }
 
 /** Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */

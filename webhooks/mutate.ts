@@ -1,10 +1,10 @@
-/** `POST /mutate`: injects what the namespace asks for into pods that are created. Never templates, never on UPDATE. */
+/** `POST /mutate` and below it, a path for each webhook entry: injects what the namespace asks for into pods that are created. Never templates, never on UPDATE. */
 import { isNodeRequest, patchResponse } from '../src/kube/review.ts'
 import { mutatePod } from '../src/mutation/index.ts'
 import { findExemption } from '../src/policy/exemptions.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'
 import { allowUnchanged, handleReview } from './context.ts'
-import type { AdmissionContext, Decide } from './context.ts'
+import type { AdmissionContext, CalledEntry, Decide } from './context.ts'
 
 const decideMutation: Decide = (request, policy, { exemptions }) => {
   const { uid, resource, subResource, operation } = request
@@ -16,7 +16,8 @@ const decideMutation: Decide = (request, policy, { exemptions }) => {
   return { response: patchResponse(uid, patch), outcome: patch.length === 0 ? 'allowed' : 'mutated', reasons: [] }
 }
 
-/** Creates the endpoint. */
-export function createMutate(context: AdmissionContext): ReviewHandler {
-  return (body, timeoutMilliseconds) => handleReview('mutate', body, timeoutMilliseconds, decideMutation, context)
+/** Creates the endpoint of a webhook entry, or the one for calls by hand. */
+export function createMutate(context: AdmissionContext, entry?: CalledEntry): ReviewHandler {
+  return (body, timeoutMilliseconds) =>
+    handleReview('mutate', body, timeoutMilliseconds, decideMutation, context, entry)
 }

@@ -158,7 +158,11 @@ export function createValidateNamespaces(context: NamespacesContext): ReviewHand
 
   const decide = async (request: AdmissionRequest, timeoutMilliseconds: number): Promise<Decision> => {
     const { uid, kind, operation, subResource, object, oldObject, name } = request
-    const isNamespace = kind.group === '' && kind.kind === 'Namespace' && subResource === undefined
+    // Writing the status or the finalisers can change the labels as well.
+    const isNamespace =
+      kind.group === '' &&
+      kind.kind === 'Namespace' &&
+      (subResource === undefined || subResource === 'status' || subResource === 'finalize')
     if (!isNamespace || (operation !== 'CREATE' && operation !== 'UPDATE')) return allowUnchanged(uid)
     const [labels, oldLabels] = [labelsOf(object), labelsOf(oldObject)]
     const [policy, oldPolicy] = await Promise.all([context.resolveLive(labels), context.resolveLive(oldLabels)])

@@ -1,11 +1,11 @@
-/** `POST /validate`: judges pods and workload templates against the namespace's profiles and against the verdicts. */
+/** `POST /validate` and below it, a path for each webhook entry: judges pods and workload templates against the namespace's profiles and against the verdicts. */
 import { decisionResponse } from '../src/kube/review.ts'
 import type { Pod } from '../src/kube/types.ts'
 import { asCreated } from '../src/mutation/index.ts'
 import { judge } from '../src/policy/judge.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'
 import { handleReview } from './context.ts'
-import type { AdmissionContext, Decide } from './context.ts'
+import type { AdmissionContext, CalledEntry, Decide } from './context.ts'
 
 const decideValidation: Decide = (request, policy, context) => {
   const { findFlagged, findException, exemptions } = context
@@ -26,7 +26,8 @@ const decideValidation: Decide = (request, policy, context) => {
   }
 }
 
-/** Creates the endpoint. */
-export function createValidate(context: AdmissionContext): ReviewHandler {
-  return (body, timeoutMilliseconds) => handleReview('validate', body, timeoutMilliseconds, decideValidation, context)
+/** Creates the endpoint of a webhook entry, or the one for calls by hand. */
+export function createValidate(context: AdmissionContext, entry?: CalledEntry): ReviewHandler {
+  return (body, timeoutMilliseconds) =>
+    handleReview('validate', body, timeoutMilliseconds, decideValidation, context, entry)
 }

@@ -1,4 +1,4 @@
-/** The webhook listener: `POST /mutate`, `POST /validate`, `POST /validate-profiles`, `POST /validate-namespaces`. */
+/** The webhook listener: `POST` to the paths it is given, and nothing else. */
 import type { Express, RequestHandler } from 'express'
 import { bodyOf, errorAnswers, errorReply, newApp, notFound, readBody, requireJson, sendReply } from './reply.ts'
 import type { Reply } from './reply.ts'
@@ -26,10 +26,8 @@ export function timeoutMilliseconds(value: unknown): number {
 
 /** Builds the app; it does not listen. */
 export function webhookApp(options: {
-  readonly mutate: ReviewHandler
-  readonly validate: ReviewHandler
-  readonly validateProfiles: ReviewHandler
-  readonly validateNamespaces: ReviewHandler
+  /** By path. */
+  readonly routes: Readonly<Record<string, ReviewHandler>>
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
@@ -47,12 +45,7 @@ export function webhookApp(options: {
     response.once('close', () => (inFlight -= length))
     next()
   }
-  for (const [path, handler] of [
-    ['/mutate', options.mutate],
-    ['/validate', options.validate],
-    ['/validate-profiles', options.validateProfiles],
-    ['/validate-namespaces', options.validateNamespaces],
-  ] as const) {
+  for (const [path, handler] of Object.entries(options.routes)) {
     app.post(path, requireJson, bound, readBody(REVIEW_LIMIT_BYTES, { inflate: false }), async (request, response) => {
       sendReply(response, await handler(bodyOf(request), timeoutMilliseconds(request.query['timeout'])))
     })

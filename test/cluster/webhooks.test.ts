@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 
 import { webhookConfigurations } from '../../manifests/webhooks.ts'
-import type { QuarantineScope } from '../../manifests/webhooks.ts'
+import type { QuarantineScope } from '../../src/kube/webhookEntries.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { startRecorder } from './recorder.ts'

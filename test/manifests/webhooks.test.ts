@@ -7,8 +7,10 @@ import * as fc from 'fast-check'
 import { loadAll } from 'js-yaml'
 
 import { manifestsDirectory, renderManifests, renderWebhooks } from '../../manifests/render.ts'
-import { webhookConfigurations, webhookEntries } from '../../manifests/webhooks.ts'
-import type { LabelTerm, QuarantineScope, WebhookEntry } from '../../manifests/webhooks.ts'
+import { webhookConfigurations } from '../../manifests/webhooks.ts'
+import type { LabelTerm } from '../../src/kube/labelSelector.ts'
+import { entriesByPath, webhookEntries } from '../../src/kube/webhookEntries.ts'
+import type { QuarantineScope, WebhookEntry } from '../../src/kube/webhookEntries.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -83,7 +85,13 @@ describe('webhook entries', () => {
     [{ enforce: 'standard' }, 'cluster', 'mutate', 'enforce', 'verdicts'],
     [{ quarantine: 'off' }, 'cluster', '', '', ''],
     [{ warn: 'baseline' }, 'cluster', '', 'verdicts-cluster', 'verdicts-cluster'],
-    [{ warn: 'baseline', quarantine: 'off' }, 'cluster', '', 'advise-warn', 'advise-warn'],
+    [
+      { warn: 'baseline', quarantine: 'off' },
+      'cluster',
+      '',
+      'advise-warn-quarantine-off',
+      'advise-warn-quarantine-off',
+    ],
   ]
   for (const [labels, scope, mutatingPods, pods, deployments] of cases) {
     it(`${JSON.stringify(labels)} with scope ${scope}: ${[mutatingPods, pods, deployments].join(' | ')}`, () => {
@@ -157,6 +165,50 @@ describe('webhook entries', () => {
       for (const name of names) assert.match(name, /^[a-z-]+\.drawbridge\.dev$/)
     }
   })
+
+  for (const podSecurityLabels of [false, true]) {
+    it(`gives each entry a path that means one set of labels in both scopes, Pod Security labels ${podSecurityLabels ? 'honoured' : 'ignored'}`, () => {
+      const known = entriesByPath(podSecurityLabels)
+      for (const scope of ['namespaces', 'cluster'] as const) {
+        const entries = webhookEntries(scope, podSecurityLabels)
+        assert.equal(new Set(entries.map(({ path }) => path)).size, entries.length)
+        for (const entry of entries) {
+          const { namespaceLabels, quarantine, type } = known.get(entry.path) ?? {}
+          assert.deepEqual(
+            { namespaceLabels, quarantine, type },
+            { namespaceLabels: entry.namespaceLabels, quarantine: entry.quarantine, type: entry.type },
+            entry.name,
+          )
+        }
+      }
+    })
+  }
+
+  it('knows the paths of what was registered with other options', () => {
+    const paths = [
+      '/mutate/enforce',
+      '/mutate/seccomp-only',
+      '/validate-namespaces',
+      '/validate-profiles',
+      '/validate/advise-audit',
+      '/validate/advise-audit-quarantine-off',
+      '/validate/advise-warn',
+      '/validate/advise-warn-quarantine-off',
+      '/validate/enforce',
+      '/validate/pod-security-audit',
+      '/validate/pod-security-audit-quarantine-off',
+      '/validate/pod-security-enforce',
+      '/validate/pod-security-enforce-quarantine-off',
+      '/validate/pod-security-templates',
+      '/validate/pod-security-templates-quarantine-off',
+      '/validate/pod-security-warn',
+      '/validate/pod-security-warn-quarantine-off',
+      '/validate/verdicts',
+      '/validate/verdicts-cluster',
+      '/validate/verdicts-quarantine-only',
+    ]
+    for (const honoured of [false, true]) assert.deepEqual([...entriesByPath(honoured).keys()].sort(), paths)
+  })
 })
 
 /** Entries about objects that no namespace selects. */
@@ -173,11 +225,11 @@ describe('webhook configurations', () => {
       scope: 'namespaces',
     })
     assert.deepEqual(mutating?.webhooks[0]?.['clientConfig'], {
-      url: 'https://127.0.0.1:8443/mutate',
+      url: 'https://127.0.0.1:8443/mutate/enforce',
       caBundle: Buffer.from(caBundle).toString('base64'),
     })
     assert.deepEqual(validating?.webhooks[0]?.['clientConfig'], {
-      url: 'https://127.0.0.1:8443/validate',
+      url: 'https://127.0.0.1:8443/validate/enforce',
       caBundle: Buffer.from(caBundle).toString('base64'),
     })
     assert.deepEqual(
@@ -237,7 +289,7 @@ describe('webhook configurations', () => {
     it(`manifests/webhooks/${scope}.yaml is what the table gives (UPDATE_MANIFESTS=yes rewrites it)`, () => {
       const file = join(manifestsDirectory(), 'webhooks', `${scope}.yaml`)
       const text =
-        '# Generated from manifests/webhooks.ts by `UPDATE_MANIFESTS=yes npm run test:unit`; do not edit.\n' +
+        '# Generated from src/kube/webhookEntries.ts by `UPDATE_MANIFESTS=yes npm run test:unit`; do not edit.\n' +
         '# The caBundle is filled in by Drawbridge, or by `drawbridge manifests`.\n' +
         renderWebhooks({
           endpoint: { service: { namespace: 'drawbridge', name: 'drawbridge' } },

@@ -14,17 +14,28 @@ const TOKEN = 'a-token-of-enough-length'
 describe('the webhook app', () => {
   const errors: number[] = []
   const app = webhookApp({
-    mutate: (body, timeout) => Promise.resolve(jsonReply(200, { bytes: body.length, timeout })),
-    validate: () => Promise.reject(new Error('a bug')),
-    validateProfiles: () => Promise.resolve(jsonReply(200, 'profiles')),
-    validateNamespaces: () => Promise.resolve(jsonReply(200, 'namespaces')),
+    routes: {
+      '/mutate': (body, timeout) => Promise.resolve(jsonReply(200, { bytes: body.length, timeout })),
+      '/validate': () => Promise.reject(new Error('a bug')),
+      '/validate/enforce': () => Promise.resolve(jsonReply(200, 'enforce')),
+      '/validate-namespaces': () => Promise.resolve(jsonReply(200, 'namespaces')),
+    },
     onError: (status) => errors.push(status),
   })
 
-  it('has an endpoint for profiles', async () => {
-    const response = await supertest(app).post('/validate-profiles').set('Content-Type', 'application/json').send('{}')
-    assert.deepEqual([response.status, response.body], [200, 'profiles'])
-  })
+  for (const [path, status, body] of [
+    ['/validate/enforce', 200, 'enforce'],
+    ['/validate-namespaces', 200, 'namespaces'],
+    ['/validate/unknown', 404, { error: 'no POST /validate/unknown here' }],
+    ['/validate/enforce/more', 404, { error: 'no POST /validate/enforce/more here' }],
+    ['/validate/__proto__', 404, { error: 'no POST /validate/__proto__ here' }],
+    ['/toString', 404, { error: 'no POST /toString here' }],
+  ] as const) {
+    it(`answers ${status} at ${path}`, async () => {
+      const response = await supertest(app).post(path).set('Content-Type', 'application/json').send('{}')
+      assert.deepEqual([response.status, response.body], [status, body])
+    })
+  }
 
   it('hands over bytes and deadline', async () => {
     const response = await supertest(app)
@@ -62,14 +73,6 @@ describe('the webhook app', () => {
     errors.length = 0
     const response = await supertest(app).post('/validate').set('Content-Type', 'application/json').send('{}')
     assert.deepEqual([response.status, response.body, errors], [500, { error: 'internal error; see the log' }, [500]])
-  })
-
-  it('has a path for namespaces', async () => {
-    const response = await supertest(app)
-      .post('/validate-namespaces')
-      .set('Content-Type', 'application/json')
-      .send('{}')
-    assert.deepEqual([response.status, response.body], [200, 'namespaces'])
   })
 
   it('refuses a compressed body: the API server sends none, and a small one could unfold to much work', async () => {

@@ -8,8 +8,7 @@ import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { FindFlagged } from '../../src/policy/types.ts'
 import type { Reply } from '../../src/server/reply.ts'
 import type { ReviewHandler } from '../../src/server/webhookApp.ts'
-import { createMutate } from '../../webhooks/mutate.ts'
-import { createValidate } from '../../webhooks/validate.ts'
+import { reviewRoutes } from '../../webhooks/routes.ts'
 
 const UID = '705ab4f5-6393-11e8-b7cc-42010a800002'
 const ENFORCED: Labels = { 'drawbridge.dev/enforce': 'standard' }
@@ -42,6 +41,7 @@ interface Setting {
   readonly cached?: Labels | undefined
   readonly live?: () => Promise<Labels | undefined>
   readonly findFlagged?: FindFlagged
+  readonly podSecurityLabels?: boolean
 }
 
 const neverAsked = (): Promise<never> => Promise.reject(new Error('the API server was asked'))
@@ -49,9 +49,11 @@ const neverAsked = (): Promise<never> => Promise.reject(new Error('the API serve
 const nothing = (): void => undefined
 
 /** Both endpoints over one setting, and what they reported. */
-function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }: Setting): {
+function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, podSecurityLabels = false }: Setting): {
   readonly mutate: ReviewHandler
   readonly validate: ReviewHandler
+  /** The endpoint of a webhook entry. */
+  readonly at: (path: string) => ReviewHandler
   readonly asked: string[]
   readonly outcomes: string[]
   readonly refused: string[]
@@ -79,7 +81,7 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
         return live()
       },
     },
-    resolvePolicy: resolveNamespace,
+    resolvePolicy: (labels: Labels) => resolveNamespace(labels, { podSecurityLabels }),
     exemptions: createExemptions({ users: [], namespaces: [], runtimeClasses: [] }),
     findFlagged,
     findException: () => undefined,
@@ -88,7 +90,13 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
     now: () => 0,
     clock: () => 0,
   }
-  return { mutate: createMutate(context), validate: createValidate(context), asked, outcomes, refused, errors }
+  const routes = reviewRoutes(context, podSecurityLabels)
+  const at = (path: string): ReviewHandler => {
+    const handler = routes[path]
+    assert.ok(handler !== undefined, path)
+    return handler
+  }
+  return { mutate: at('/mutate'), validate: at('/validate'), at, asked, outcomes, refused, errors }
 }
 
 const bytes = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
@@ -160,6 +168,122 @@ describe('whose labels count', () => {
     }
     assert.equal(responseOf(await validate(bytes(review({ namespace: '', ...node })), 5000)).allowed, true)
     assert.deepEqual(asked, [])
+  })
+})
+
+/** Short for `drawbridge.dev/`; `ps:` stands for upstream's. */
+const labelled = (short: Labels): Labels =>
+  Object.fromEntries(
+    Object.entries(short).map(([key, value]) => [
+      key.startsWith('ps:') ? `pod-security.kubernetes.io/${key.slice(3)}` : `drawbridge.dev/${key}`,
+      value,
+    ]),
+  )
+
+describe('labels in memory that contradict the entry that was called', () => {
+  const bad = review({}, PRIVILEGED)
+
+  // path, labels in memory, labels now, is the API server asked, is a pod in the host's PID namespace allowed
+  const cases: readonly (readonly [string, Labels, Labels, 'asked' | 'memory', 'allowed' | 'denied'])[] = [
+    // `enforce` was just added.
+    ['/validate/enforce', { warn: 'baseline' }, { warn: 'baseline', enforce: 'baseline' }, 'asked', 'denied'],
+    ['/validate/enforce', { quarantine: 'enforce' }, { enforce: 'baseline' }, 'asked', 'denied'],
+    ['/validate/enforce', { enforced: 'baseline' }, { enforce: 'baseline' }, 'asked', 'denied'],
+    // `enforce` was just removed, with the right to do so.
+    ['/validate/advise-warn', { enforce: 'baseline', warn: 'baseline' }, { warn: 'baseline' }, 'asked', 'allowed'],
+    ['/validate/advise-audit', { enforce: 'baseline' }, { audit: 'baseline' }, 'asked', 'allowed'],
+    ['/validate/verdicts-quarantine-only', { enforce: 'baseline' }, { quarantine: 'warn' }, 'asked', 'allowed'],
+    ['/validate/verdicts-cluster', { enforce: 'baseline' }, {}, 'asked', 'allowed'],
+    // Memory is newer than what the API server saw when it chose the entry.
+    ['/validate/advise-warn', { enforce: 'baseline' }, { enforce: 'baseline' }, 'asked', 'denied'],
+    ['/validate/enforce', { warn: 'baseline' }, { warn: 'baseline' }, 'asked', 'allowed'],
+    // What an entry does not speak of is no contradiction.
+    ['/validate/enforce', { enforce: 'baseline' }, {}, 'memory', 'denied'],
+    ['/validate/enforce', { enforce: 'privileged', warn: 'baseline' }, {}, 'memory', 'allowed'],
+    ['/validate/advise-warn', { warn: 'baseline', audit: 'baseline' }, {}, 'memory', 'allowed'],
+    ['/validate/verdicts-quarantine-only', { quarantine: 'typing-mistake' }, {}, 'memory', 'denied'],
+    // In and NotIn.
+    ['/validate/advise-warn-quarantine-off', { warn: 'baseline' }, { enforce: 'baseline' }, 'asked', 'denied'],
+    ['/validate/advise-warn-quarantine-off', { warn: 'baseline', quarantine: 'off' }, {}, 'memory', 'allowed'],
+    ['/validate/verdicts-cluster', { warn: 'baseline', quarantine: 'off' }, {}, 'asked', 'allowed'],
+    // Upstream's labels.
+    ['/validate/pod-security-enforce', { 'ps:warn': 'baseline' }, { 'ps:enforce': 'baseline' }, 'asked', 'denied'],
+    ['/validate/pod-security-warn', { 'ps:enforce': 'baseline' }, { 'ps:warn': 'baseline' }, 'asked', 'allowed'],
+    ['/validate/advise-warn', { warn: 'baseline', 'ps:enforce': 'baseline' }, { warn: 'baseline' }, 'asked', 'allowed'],
+    ['/validate/pod-security-enforce', { 'ps:enforce': 'baseline' }, {}, 'memory', 'denied'],
+    // Called by hand: nobody says which labels the API server saw.
+    ['/validate', { warn: 'baseline' }, { enforce: 'baseline' }, 'memory', 'allowed'],
+  ]
+  for (const [path, cached, live, from, answer] of cases) {
+    it(`${path} with ${JSON.stringify(cached)} in memory: ${from}, ${answer}`, async () => {
+      const setting = { cached: labelled(cached), live: () => Promise.resolve(labelled(live)), podSecurityLabels: true }
+      const { at, asked } = endpoints(setting)
+      assert.equal(responseOf(await at(path)(bytes(bad), 5000)).allowed, answer === 'allowed')
+      assert.deepEqual(asked, from === 'asked' ? ['shop'] : [])
+    })
+  }
+
+  for (const [path, cached, live, type] of [
+    ['/mutate/enforce', { seccomp: 'localhost.old' }, { enforce: 'baseline' }, 'RuntimeDefault'],
+    ['/mutate/enforce', { seccomp: 'localhost.old', enforce: 'baseline' }, {}, 'Localhost'],
+    ['/mutate/seccomp-only', { enforce: 'baseline' }, { seccomp: 'localhost.new' }, 'Localhost'],
+    ['/mutate/seccomp-only', { enforce: 'baseline', seccomp: 'off' }, { seccomp: 'RuntimeDefault' }, 'RuntimeDefault'],
+  ] as const) {
+    it(`${path} with ${JSON.stringify(cached)} in memory injects ${type}`, async () => {
+      const { at } = endpoints({ cached: labelled(cached), live: () => Promise.resolve(labelled(live)) })
+      const [operation] = patchOf(await at(path)(bytes(review({}, GOOD)), 5000)) as [
+        { value: { seccompProfile: { type: string } } },
+      ]
+      assert.equal(operation.value.seccompProfile.type, type)
+    })
+  }
+
+  // A flagged image where verdicts hold everywhere: path, labels, is the API server asked, is the pod allowed.
+  const everywhere: readonly (readonly [string, Labels, 'asked' | 'memory', 'allowed' | 'denied' | 'warned'])[] = [
+    ['/validate/verdicts-cluster', {}, 'memory', 'denied'],
+    ['/validate/verdicts-cluster', { warn: 'baseline' }, 'memory', 'denied'],
+    ['/validate/verdicts-cluster', { quarantine: 'enforce' }, 'memory', 'denied'],
+    ['/validate/verdicts-cluster', { quarantine: 'warn' }, 'memory', 'warned'],
+    ['/validate/verdicts-cluster', { quarantine: 'off' }, 'asked', 'allowed'],
+    ['/validate/verdicts-cluster', { enforce: 'baseline', quarantine: 'off' }, 'asked', 'allowed'],
+    ['/validate/verdicts-quarantine-only', { warn: 'baseline' }, 'asked', 'allowed'],
+    ['/validate/verdicts-quarantine-only', { quarantine: 'enforce' }, 'memory', 'denied'],
+    ['/validate', {}, 'asked', 'allowed'],
+  ]
+  for (const [path, short, from, answer] of everywhere) {
+    it(`a flagged image by ${path} with ${JSON.stringify(short)}: ${from}, ${answer}`, async () => {
+      const { at, asked } = endpoints({
+        cached: labelled(short),
+        live: () => Promise.resolve(labelled(short)),
+        findFlagged: () => ({ verdict: 'sha256-1', phase: 'denying', text: 'a dropped executable ran' }),
+      })
+      const { allowed, warnings } = responseOf(await at(path)(bytes(review()), 5000))
+      assert.equal(allowed ? (warnings === undefined ? 'allowed' : 'warned') : 'denied', answer)
+      assert.deepEqual(asked, from === 'asked' ? ['shop'] : [])
+    })
+  }
+
+  it('reads once, even where the labels still contradict the entry', async () => {
+    const { at, asked } = endpoints({ cached: undefined, live: () => Promise.resolve(labelled({ audit: 'baseline' })) })
+    assert.equal(responseOf(await at('/validate/enforce')(bytes(bad), 5000)).allowed, true)
+    assert.deepEqual(asked, ['shop'])
+  })
+
+  it('denies when the live read fails', async () => {
+    const { at, outcomes } = endpoints({
+      cached: labelled({ warn: 'baseline' }),
+      live: () => Promise.reject(new Error('connect ECONNREFUSED')),
+    })
+    assert.deepEqual(responseOf(await at('/validate/enforce')(bytes(review()), 5000)), {
+      uid: UID,
+      allowed: false,
+      status: {
+        code: 500,
+        reason: 'InternalError',
+        message: 'drawbridge: the labels of namespace "shop" could not be read: connect ECONNREFUSED',
+      },
+    })
+    assert.deepEqual(outcomes, ['failed'])
   })
 })
 

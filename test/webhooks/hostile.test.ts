@@ -35,10 +35,15 @@ const context = admissionContext({
 })
 const [mutate, validate] = [createMutate(context), createValidate(context)]
 const app = webhookApp({
-  mutate,
-  validate,
-  validateProfiles: createValidateProfiles({ ...context, allNamespaces: () => new Map() }),
-  validateNamespaces: createValidateNamespaces({ ...context, resolveLive: (labels) => resolveLive(labels, context) }),
+  routes: {
+    '/mutate': mutate,
+    '/validate': validate,
+    '/validate-profiles': createValidateProfiles({ ...context, allNamespaces: () => new Map() }),
+    '/validate-namespaces': createValidateNamespaces({
+      ...context,
+      resolveLive: (labels) => resolveLive(labels, context),
+    }),
+  },
   onError: (_status, error) => bugs.push(error),
 })
 

@@ -113,9 +113,16 @@ describe('POST /validate-namespaces', () => {
     })
   })
 
-  it('ignores subresources and other objects', async () => {
+  for (const subResource of ['status', 'finalize']) {
+    it(`refuses labels that are changed through ${subResource} as well`, async () => {
+      const { allowed, message } = await ask({ team: 'a' }, { enforce: 'strict' }, { request: { subResource } })
+      assert.deepEqual([allowed, message?.includes(NO_PROFILE)], [false, true])
+    })
+  }
+
+  it('ignores other subresources and other objects', async () => {
     for (const request of [
-      { subResource: 'status' },
+      { subResource: 'scale' },
       { kind: { group: '', version: 'v1', kind: 'Pod' } },
       { operation: 'DELETE' },
     ])
