@@ -35,8 +35,8 @@ interface Review {
   }
 }
 
-/** Listens on a free port of loopback with a self-signed certificate. */
-export async function startRecorder(): Promise<Recorder> {
+/** A key and a self-signed certificate for 127.0.0.1, in PEM. */
+export function selfSigned(): { readonly key: Buffer; readonly cert: Buffer } {
   const folder = mkdtempSync(join(tmpdir(), 'recorder-'))
   const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
@@ -44,7 +44,12 @@ export async function startRecorder(): Promise<Recorder> {
   execFileSync('openssl', [...request, ...subject, '-keyout', keyFile, '-out', certFile], { stdio: 'ignore' })
   const [key, cert] = [readFileSync(keyFile), readFileSync(certFile)]
   rmSync(folder, { recursive: true })
+  return { key, cert }
+}
 
+/** Listens on a free port of loopback with a self-signed certificate. */
+export async function startRecorder(): Promise<Recorder> {
+  const { key, cert } = selfSigned()
   const recorded: Recorded[] = []
   const server = createServer({ key, cert }, (incoming, answer) => {
     const chunks: Buffer[] = []
