@@ -16,6 +16,8 @@ import { sharedCluster } from './shared.ts'
 const NAMESPACE = 'profiles-shop'
 const BESIDE = 'profiles-beside'
 const UNKNOWN = 'profiles-unknown'
+const GONE = 'profiles-gone'
+const PARTS = 'profiles-subresources'
 const WEBHOOKS = 'drawbridge-profiles-test'
 
 const profile = (name: string, spec: object): string =>
@@ -64,7 +66,7 @@ describe('AdmissionProfile on a real API server', () => {
 
   after(async () => {
     await cluster?.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', WEBHOOKS])
-    await cluster?.kubectl(['delete', 'namespace', NAMESPACE, BESIDE, UNKNOWN, '--wait=false'])
+    await cluster?.kubectl(['delete', 'namespace', NAMESPACE, BESIDE, UNKNOWN, GONE, PARTS, '--wait=false'])
     await cluster?.kubectl(['delete', 'admissionprofiles', '--all'])
     await server?.stop()
     rmSync(data, { recursive: true, force: true })
@@ -170,6 +172,20 @@ describe('AdmissionProfile on a real API server', () => {
   })
 
   describe('with Drawbridge running', () => {
+    const register = async (): Promise<void> => {
+      assert.ok(server !== undefined)
+      const configurations = webhookConfigurations({
+        endpoint: { url: server.file.webhook },
+        caBundle: readFileSync(server.file.ca, 'utf8'),
+        ownNamespace: 'drawbridge',
+        scope: 'namespaces',
+      })
+      for (const configuration of configurations) {
+        const named = { ...configuration, metadata: { ...configuration.metadata, name: WEBHOOKS } }
+        await cluster.must(['create', '-f', '-'], JSON.stringify(named))
+      }
+    }
+
     before(async function () {
       this.timeout(120_000)
       const configFile = join(data, 'drawbridge.yaml')
@@ -185,16 +201,7 @@ describe('AdmissionProfile on a real API server', () => {
       })
       // A label from a time when nobody checked labels.
       await openNamespace(UNKNOWN, { 'drawbridge.dev/enforce': 'later-tier' })
-      const configurations = webhookConfigurations({
-        endpoint: { url: server.file.webhook },
-        caBundle: readFileSync(server.file.ca, 'utf8'),
-        ownNamespace: 'drawbridge',
-        scope: 'namespaces',
-      })
-      for (const configuration of configurations) {
-        const named = { ...configuration, metadata: { ...configuration.metadata, name: WEBHOOKS } }
-        await cluster.must(['create', '-f', '-'], JSON.stringify(named))
-      }
+      await register()
       // The API server takes webhooks up a moment later: what only the webhook refuses says when.
       await waitFor(
         async () => (await create(profile('probe', ONLY_ZERO), '--dry-run=server')).code === 1,
@@ -292,6 +299,56 @@ describe('AdmissionProfile on a real API server', () => {
         await create(pod('web', UNKNOWN), '--dry-run=server'),
         /drawbridge\.dev\/enforce: "later-tier" is no profile; restricted:v1\.\d+ is enforced until it is corrected/,
       )
+    })
+
+    it('refuses a name that nobody knows through the subresources of a namespace as well, and warns of existing pods there', async () => {
+      await openNamespace(PARTS, { 'drawbridge.dev/enforce': 'privileged' })
+      assert.equal((await create(pod('host', PARTS, {}, { hostPID: true }))).code, 0)
+      const stored = JSON.parse(await cluster.must(['get', 'namespace', PARTS, '-o', 'json']))
+      const replace = (subresource: string, enforce: string): Promise<Outcome> => {
+        const metadata = {
+          ...stored.metadata,
+          labels: { ...stored.metadata.labels, 'drawbridge.dev/enforce': enforce },
+        }
+        const path = `/api/v1/namespaces/${PARTS}/${subresource}?dryRun=All`
+        return cluster.kubectl(['replace', '--raw', path, '-f', '-'], JSON.stringify({ ...stored, metadata }))
+      }
+      for (const subresource of ['status', 'finalize']) {
+        refused(await replace(subresource, 'later-tier'), /drawbridge\.dev\/enforce: "later-tier" is no profile/)
+        const stricter = await replace(subresource, 'baseline')
+        assert.equal(stricter.code, 0, stricter.stderr)
+        assert.match(stricter.stderr, /^Warning: .*host namespaces/m)
+      }
+    })
+
+    it('enforces restricted where a profile was deleted while no webhook was registered, and says so', async () => {
+      await cluster.must(['create', '-f', '-'], profile('gone-tier', { extends: { level: 'privileged' } }))
+      await openNamespace(GONE, { 'drawbridge.dev/enforce': 'gone-tier' })
+      const remove = ['delete', 'admissionprofile', 'gone-tier']
+      const web = pod('web', GONE)
+      assert.equal((await create(web, '--dry-run=server')).code, 0)
+      refused(await cluster.kubectl(remove), /AdmissionProfile gone-tier is in use by namespace/)
+      const kinds = 'validatingwebhookconfiguration,mutatingwebhookconfiguration'
+      await cluster.must(['delete', kinds, WEBHOOKS])
+      // The API server takes a moment to forget webhooks, too.
+      await waitFor(async () => (await cluster.kubectl(remove)).code === 0, 30_000, 'the profile to be deleted')
+      await register()
+      const denial = await waitFor(
+        async () => {
+          const outcome = await create(web, '--dry-run=server')
+          return outcome.code === 1 && outcome
+        },
+        30_000,
+        'the webhook for pods',
+      )
+      refused(denial, /"web" breaks profile restricted:v1\.\d+/)
+      refused(
+        denial,
+        /namespace label drawbridge\.dev\/enforce: "gone-tier" is no profile; restricted:v1\.\d+ is enforced until it is corrected/,
+      )
+      // Back, it holds again.
+      await cluster.must(['create', '-f', '-'], profile('gone-tier', { extends: { level: 'privileged' } }))
+      await waitFor(async () => (await create(web, '--dry-run=server')).code === 0, 30_000, 'the profile of that name')
     })
 
     it('holds at once for a profile, a namespace and a pod of one kubectl create', async () => {

@@ -252,6 +252,22 @@ describe('webhook entries on a real API server', function () {
     assert.deepEqual(await update(...label), ['namespaces UPDATE namespaces'])
     assert.deepEqual(await update('annotate', 'ns', 'wh-warn', 'note=x', ...dryRun), [])
     assert.deepEqual(await update('label', 'ns', 'wh-plain', 'team=shop', ...dryRun), [])
+    // The subresources can change labels as well.
+    const audit = '{"metadata":{"labels":{"drawbridge.dev/audit":"restricted"}}}'
+    const toStatus = ['patch', 'ns', 'wh-warn', '--subresource=status', '--type=merge', ...dryRun, '-p']
+    assert.deepEqual(await update(...toStatus, audit), ['namespaces UPDATE namespaces/status'])
+    assert.deepEqual(await update(...toStatus, '{"metadata":{"annotations":{"note":"x"}}}'), [])
+    const finalize = async (own: object): Promise<readonly string[]> => {
+      const stored = JSON.parse(await cluster.must(['get', 'ns', 'wh-warn', '-o', 'json']))
+      const changed = { ...stored, metadata: { ...stored.metadata, labels: { ...stored.metadata.labels, ...own } } }
+      const path = '/api/v1/namespaces/wh-warn/finalize?dryRun=All'
+      await cluster.must(['replace', '--raw', path, '-f', '-'], JSON.stringify(changed))
+      return [...new Set(taken())]
+    }
+    assert.deepEqual(await finalize({ 'drawbridge.dev/audit': 'restricted' }), [
+      'namespaces UPDATE namespaces/finalize',
+    ])
+    assert.deepEqual(await finalize({}), [])
     const removal = '{"metadata":{"labels":null}}'
     assert.deepEqual(await update('patch', 'ns', 'wh-warn', '--type=merge', '-p', removal, ...dryRun), [])
     assert.deepEqual(
@@ -289,8 +305,8 @@ describe('webhook entries on a real API server', function () {
       ['wh-enforce', 'mutate CREATE pods, enforce CREATE pods'],
       ['wh-warn', 'verdicts-cluster CREATE pods'],
       ['wh-quarantine-off', ''],
-      ['wh-warn-off', 'advise-warn CREATE pods'],
-      ['wh-audit-off', 'advise-audit CREATE pods'],
+      ['wh-warn-off', 'advise-warn-quarantine-off CREATE pods'],
+      ['wh-audit-off', 'advise-audit-quarantine-off CREATE pods'],
       ['wh-own', ''],
       ['kube-system', ''],
     ] as const) {
