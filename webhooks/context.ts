@@ -86,7 +86,7 @@ export async function resolveLive(
 /** What the path of a review says: which labels the API server saw on the namespace. */
 export type CalledEntry = Pick<WebhookEntry, 'namespaceLabels' | 'quarantine'>
 
-/** What labels ask for when they are those that the entry is for; where they are not, they decide alone. */
+/** Where an entry says what holds for images without a label, it holds; labels that the entry is not for decide alone. */
 function withQuarantine(policy: NamespacePolicy, labels: Labels, entry: CalledEntry | undefined): NamespacePolicy {
   return entry?.quarantine === undefined ||
     Object.hasOwn(labels, LABEL.quarantine) ||
@@ -97,8 +97,9 @@ function withQuarantine(policy: NamespacePolicy, labels: Labels, entry: CalledEn
 
 /**
  * Reviews carry no namespace labels. A namespace that is not cached, or whose cached labels ask for nothing or are not those that the API
- * server saw when it chose the entry, is read live once; when that fails the caller denies. So is a profile that a label asks for and memory does not
- * know (both may be of the same `kubectl apply`); when that fails, restricted is what holds (rule 8).
+ * server saw when it chose the entry, is read live once; when that fails the caller denies. What is read decides, whatever the entry was:
+ * it is newer. A profile that a label asks for and memory does not know is read, too (both may be of the same `kubectl apply`); when that
+ * fails, restricted is what holds (rule 8).
  */
 async function livePolicy(
   namespace: string,

@@ -86,8 +86,9 @@ const PROFILES: WebhookEntry = {
 }
 
 /**
- * The labels of a namespace changed and hold one of ours or of Pod Security; a write of its status or finalisers can change them too (tried). Ignore: the guard (guard.ts) holds without us, a label that
- * nobody can resolve enforces restricted anyway, and a cluster that cannot make namespaces cannot be repaired.
+ * The labels of a namespace changed and hold one of ours or of Pod Security; a write of its status or finalisers can change them too
+ * (tried). Ignore: the guard (manifests/guard.ts) holds without us, a label that nobody can resolve enforces restricted anyway, and a
+ * cluster that cannot make namespaces cannot be repaired.
  */
 const NAMESPACES: WebhookEntry = {
   name: 'namespaces.drawbridge.dev',
