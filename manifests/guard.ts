@@ -26,6 +26,8 @@ export const WEAKENER_ROLE = 'drawbridge-namespace-weakener'
 /** Namespaces that every cluster makes by itself, without labels. */
 const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system'] as const
 
+const REGISTRATION = 'admissionregistration.k8s.io/v1'
+
 export interface GuardOptions {
   /** The namespace that Drawbridge runs in; `requireLabels` asks nothing of it. */
   readonly ownNamespace: string
@@ -127,7 +129,8 @@ const mayWeaken = (name: string): string =>
 const text = (list: readonly string[]): string => `[${list.map((name) => `'${name}'`).join(', ')}]`
 
 /**
- * The objects of the guard: ValidatingAdmissionPolicy and binding `drawbridge-guard`, and the ClusterRole for people who may weaken.
+ * The objects of the guard: ValidatingAdmissionPolicy and binding `drawbridge-guard` for namespaces and `drawbridge-profile-guard` for
+ * AdmissionProfiles, and the ClusterRole for people who may weaken.
  *
  * @throws Error when a name of `requireLabels.except` is no namespace name: it would become part of an expression
  */
@@ -191,10 +194,9 @@ export function guardObjects(options: GuardOptions): readonly KubernetesObject[]
     name,
     labels: { 'app.kubernetes.io/name': 'drawbridge' },
   })
-  const registration = 'admissionregistration.k8s.io/v1'
   return [
     {
-      apiVersion: registration,
+      apiVersion: REGISTRATION,
       kind: 'ValidatingAdmissionPolicy',
       metadata: metadata('drawbridge-guard'),
       spec: {
@@ -216,17 +218,58 @@ export function guardObjects(options: GuardOptions): readonly KubernetesObject[]
       },
     },
     {
-      apiVersion: registration,
+      apiVersion: REGISTRATION,
       kind: 'ValidatingAdmissionPolicyBinding',
       metadata: metadata('drawbridge-guard'),
       spec: { policyName: 'drawbridge-guard', validationActions: ['Deny'] },
     },
+    ...profileGuardObjects(metadata),
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
       metadata: metadata(WEAKENER_ROLE),
       // With resourceNames: only in namespaces that enforce one of these profiles.
       rules: [{ apiGroups: [GROUP], resources: ['admissionprofiles'], verbs: [WEAKEN] }],
+    },
+  ]
+}
+
+/**
+ * What a profile says is what its namespaces ask for, and two specs cannot be compared: to change one is to leave it. Making one is free, as a
+ * first `enforce` label is; one in use cannot be deleted (webhooks/profiles.ts).
+ */
+function profileGuardObjects(metadata: (name: string) => KubernetesObject['metadata']): readonly KubernetesObject[] {
+  const name = 'drawbridge-profile-guard'
+  return [
+    {
+      apiVersion: REGISTRATION,
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: metadata(name),
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          matchPolicy: 'Equivalent',
+          resourceRules: [
+            { apiGroups: [GROUP], apiVersions: ['*'], operations: ['UPDATE'], resources: ['admissionprofiles'] },
+          ],
+        },
+        validations: [
+          {
+            expression: `object.spec == oldObject.spec || ${mayWeaken('object.metadata.name')}`,
+            messageExpression: [
+              `'drawbridge: to change what AdmissionProfile "' + object.metadata.name + '" says needs the RBAC verb "${WEAKEN}" on it, as its namespaces may ask for less then: '`,
+              `'ask a cluster administrator to make the change or to bind you to the ClusterRole ${WEAKENER_ROLE}.'`,
+            ].join(' +\n'),
+            reason: 'Forbidden',
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: REGISTRATION,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata: metadata(name),
+      spec: { policyName: name, validationActions: ['Deny'] },
     },
   ]
 }

@@ -14,6 +14,7 @@ import { realisticPod } from '../policy/realisticPods.ts'
 import { guardModel } from './guardModel.ts'
 
 const LATEST = 36
+const RUNS = 1000
 const PROFILES: readonly (readonly [string, object])[] = [
   ['loose', { extends: { level: 'privileged' }, quarantine: 'off' }],
   ['strict', { extends: { level: 'restricted' }, forbidLatestTag: true }],
@@ -137,7 +138,7 @@ const FIXTURE_PODS = FIXTURES.flatMap(({ versions }) =>
 const PODS: readonly PodTemplate[] = [
   ...FIXTURE_PODS,
   ...FIXTURE_PODS.map(hardened),
-  ...fc.sample(realisticPod, { numRuns: 500, seed: 4 }),
+  ...fc.sample(realisticPod, { numRuns: 250, seed: 4 }),
 ]
 
 /** Fails where a pod that was denied, warned about or audited no longer is. */
@@ -156,7 +157,7 @@ describe('the guard beside the engine', function () {
     fc.assert(
       fc.property(
         change,
-        fc.array(fc.nat(PODS.length - 1), { minLength: 12, maxLength: 12 }),
+        fc.array(fc.nat(PODS.length - 1), { minLength: 8, maxLength: 8 }),
         ({ before, after }, pods) => {
           fc.pre(isFree(before, after))
           free++
@@ -166,17 +167,24 @@ describe('the guard beside the engine', function () {
           if (old.seccomp !== undefined) assert.deepEqual(next.seccomp, old.seccomp)
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: RUNS },
     )
-    assert.ok(free > 1000)
+    assert.ok(free >= RUNS)
   })
 
   const MINORS = Array.from({ length: LATEST + 2 }, (_, minor) => minor)
-  const weakerPods = (weak: string, strong: string, minor: number): readonly PodTemplate[] =>
-    PODS.filter(
-      ({ metadata, spec }) =>
-        evaluate(weak, minor, metadata, spec).length > 0 && evaluate(strong, minor, metadata, spec).length === 0,
-    )
+  /** By profile and version, for each of the pods: whether it is denied. */
+  const denied = new Map(
+    BUILTIN_PROFILES.flatMap((profile) =>
+      MINORS.map((minor) => [
+        `${profile}:${minor}`,
+        PODS.map(({ metadata, spec }) => evaluate(profile, minor, metadata, spec).length > 0),
+      ]),
+    ),
+  )
+  /** Whether a pod that the first denies passes the second. */
+  const asksForMore = (one: string, other: string, minor: number): boolean =>
+    denied.get(`${one}:${minor}`)!.some((isDenied, index) => isDenied && !denied.get(`${other}:${minor}`)![index])
   for (const [index, weak] of BUILTIN_PROFILES.entries())
     for (const strong of BUILTIN_PROFILES.slice(index + 1))
       it(`whoever raises ${weak} to ${strong} for free denies all that was denied, at every version`, () => {
@@ -186,7 +194,7 @@ describe('the guard beside the engine', function () {
           const covered = weak !== 'standard' || minor >= 23
           assert.equal(free, covered, `v1.${minor}`)
           // Where it is not free there is a reason: a pod that only the weaker one denies.
-          assert.equal(weakerPods(weak, strong, minor).length === 0, covered, `v1.${minor}`)
+          assert.equal(!asksForMore(weak, strong, minor), covered, `v1.${minor}`)
         }
       })
 })
