@@ -8,7 +8,13 @@ import { GROUP, LABEL, POD_SECURITY_LABEL } from '../src/kube/names.ts'
 
 /** Built-in profiles, weakest first, as the CEL map of their ranks. */
 const PROFILE_RANKS = "{'privileged': 0, 'baseline': 1, 'standard': 2, 'restricted': 3}"
+/** Under upstream's labels `standard` is a mistake, and asks for restricted:latest. */
+const POD_SECURITY_RANKS = "{'privileged': 0, 'baseline': 1, 'restricted': 3}"
 const QUARANTINE_RANKS = "{'off': 0, 'warn': 1, 'enforce': 2}"
+
+/** As src/policy/namespace.ts reads them. What cannot be resolved is never free: to correct it would need the verb. */
+const VERSION = '^(latest|v1[.](0|[1-9][0-9]{0,3}))$'
+const SECCOMP = '^(RuntimeDefault|localhost[.]([A-Za-z0-9_-]+[.])*[A-Za-z0-9_-]+)$'
 
 /** Stands for an absent label. No label has this value: label values hold no brackets. */
 const ABSENT = "'(not set)'"
@@ -19,6 +25,8 @@ export const WEAKENER_ROLE = 'drawbridge-namespace-weakener'
 
 /** Namespaces that every cluster makes by itself, without labels. */
 const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system'] as const
+
+const REGISTRATION = 'admissionregistration.k8s.io/v1'
 
 export interface GuardOptions {
   /** The namespace that Drawbridge runs in; `requireLabels` asks nothing of it. */
@@ -45,34 +53,30 @@ const version = (value: string): string => `(${value} == ${ABSENT} ? 'latest' : 
 const sameVersion = (label: string): string => `${version(was(label))} == ${version(is(label))}`
 
 /** From one built-in profile to a stricter one, both read at the same version. */
-const isRaised = (label: string): string =>
-  [
-    `${was(label)} in variables.rank && ${is(label)} in variables.rank`,
-    `variables.rank[${is(label)}] > variables.rank[${was(label)}]`,
+const isRaised = (label: string): string => {
+  const rank = label.startsWith(`${GROUP}/`) ? 'variables.rank' : 'variables.podSecurityRank'
+  return [
+    `${was(label)} in ${rank} && ${is(label)} in ${rank}`,
+    `${rank}[${is(label)}] > ${rank}[${was(label)}]`,
     sameVersion(`${label}-version`),
     // Before 1.23 upstream's restricted asks for less than standard: nothing of user ids, and before 1.19 nothing of seccomp.
     `!(${was(label)} == 'standard' && ${is(label)} == 'restricted' && ${version(is(`${label}-version`))}.matches('^v1[.](1?[0-9]|2[0-2])$'))`,
   ].join(' && ')
+}
 
 /** `warn` and `audit` deny nothing: any value is more than none. */
 const freeAdvice = (label: string): string => `(${absentBefore(label)} && ${isSet(label)}) || (${isRaised(label)})`
 
 /**
- * `privileged` asks for nothing, and must not look like an opt-in. Of two kinds of `enforce` labels the stricter by name holds, whatever its
- * version: beside the other kind a change is free only at the other's version.
+ * `privileged` asks for nothing, and must not look like an opt-in; a name that nobody knows asks for restricted:latest. Beside the other kind of
+ * `enforce` label nothing else is to be asked: what one label asks for, the other never takes back.
  */
-const freeEnforce = (label: string, other: string | undefined): string => {
-  const beside =
-    other === undefined
-      ? ''
-      : ` && (${absentBefore(other)} || (${was(other)} in variables.rank && ${version(was(`${other}-version`))} == ${version(is(`${label}-version`))}))`
-  const added = `${absentBefore(label)} && ${isSet(label)} && ${is(label)} != 'privileged'`
-  return `((${added}) || (${isRaised(label)}))${beside}`
-}
+const freeEnforce = (label: string): string =>
+  `(${absentBefore(label)} && ${isSet(label)} && ${is(label)} != 'privileged') || (${isRaised(label)})`
 
 /** A newer version is not always the stricter one, so none is free. Where nothing was at that version, nothing becomes weaker. */
 const freeVersion = (label: string): string =>
-  `${isSet(`${label}-version`)} && (${absentBefore(label)} || ${sameVersion(`${label}-version`)})`
+  `${is(`${label}-version`)}.matches('${VERSION}') && (${absentBefore(label)} || ${sameVersion(`${label}-version`)})`
 
 /** What is injected where the label is absent: RuntimeDefault by a built-in profile, what an AdmissionProfile says, else nothing. */
 const SECCOMP_BEFORE = [
@@ -84,7 +88,7 @@ const SECCOMP_BEFORE = [
 /** Every honoured label and the CEL expression that says when its change is free. */
 function freeChanges(podSecurityLabels: boolean): readonly (readonly [string, string])[] {
   const own = [
-    [LABEL.enforce, freeEnforce(LABEL.enforce, podSecurityLabels ? POD_SECURITY_LABEL.enforce : undefined)],
+    [LABEL.enforce, freeEnforce(LABEL.enforce)],
     [LABEL.enforceVersion, freeVersion(LABEL.enforce)],
     [LABEL.warn, freeAdvice(LABEL.warn)],
     [LABEL.warnVersion, freeVersion(LABEL.warn)],
@@ -92,11 +96,11 @@ function freeChanges(podSecurityLabels: boolean): readonly (readonly [string, st
     [LABEL.auditVersion, freeVersion(LABEL.audit)],
     [
       LABEL.seccomp,
-      `${isSet(LABEL.seccomp)} && ${is(LABEL.seccomp)} != 'off' && (variables.seccompBefore == 'off' || variables.seccompBefore == ${is(LABEL.seccomp)})`,
+      `${is(LABEL.seccomp)}.matches('${SECCOMP}') && (variables.seccompBefore == 'off' || variables.seccompBefore == ${is(LABEL.seccomp)})`,
     ],
     [
       LABEL.quarantine,
-      `${isSet(LABEL.quarantine)} && (${absentBefore(LABEL.quarantine)} ? !(${is(LABEL.quarantine)} in ['off', 'warn']) : ` +
+      `(${absentBefore(LABEL.quarantine)} ? ${is(LABEL.quarantine)} == 'enforce' : ` +
         `${was(LABEL.quarantine)} in variables.quarantineRank && ${is(LABEL.quarantine)} in variables.quarantineRank && ` +
         `variables.quarantineRank[${is(LABEL.quarantine)}] > variables.quarantineRank[${was(LABEL.quarantine)}])`,
     ],
@@ -106,7 +110,7 @@ function freeChanges(podSecurityLabels: boolean): readonly (readonly [string, st
   const { enforce, warn, audit } = POD_SECURITY_LABEL
   return [
     ...own,
-    [enforce, freeEnforce(enforce, LABEL.enforce)],
+    [enforce, freeEnforce(enforce)],
     [`${enforce}-version`, freeVersion(enforce)],
     [warn, freeAdvice(warn)],
     [`${warn}-version`, freeVersion(warn)],
@@ -125,7 +129,8 @@ const mayWeaken = (name: string): string =>
 const text = (list: readonly string[]): string => `[${list.map((name) => `'${name}'`).join(', ')}]`
 
 /**
- * The objects of the guard: ValidatingAdmissionPolicy and binding `drawbridge-guard`, and the ClusterRole for people who may weaken.
+ * The objects of the guard: ValidatingAdmissionPolicy and binding `drawbridge-guard` for namespaces and `drawbridge-profile-guard` for
+ * AdmissionProfiles, and the ClusterRole for people who may weaken.
  *
  * @throws Error when a name of `requireLabels.except` is no namespace name: it would become part of an expression
  */
@@ -143,6 +148,7 @@ export function guardObjects(options: GuardOptions): readonly KubernetesObject[]
     ['was', values('variables.before')],
     ['is', values('variables.after')],
     ['rank', PROFILE_RANKS],
+    ...(podSecurityLabels ? [['podSecurityRank', POD_SECURITY_RANKS] as const] : []),
     ['quarantineRank', QUARANTINE_RANKS],
     ['seccompBefore', SECCOMP_BEFORE],
     ['free', entries(free)],
@@ -188,10 +194,9 @@ export function guardObjects(options: GuardOptions): readonly KubernetesObject[]
     name,
     labels: { 'app.kubernetes.io/name': 'drawbridge' },
   })
-  const registration = 'admissionregistration.k8s.io/v1'
   return [
     {
-      apiVersion: registration,
+      apiVersion: REGISTRATION,
       kind: 'ValidatingAdmissionPolicy',
       metadata: metadata('drawbridge-guard'),
       spec: {
@@ -213,17 +218,58 @@ export function guardObjects(options: GuardOptions): readonly KubernetesObject[]
       },
     },
     {
-      apiVersion: registration,
+      apiVersion: REGISTRATION,
       kind: 'ValidatingAdmissionPolicyBinding',
       metadata: metadata('drawbridge-guard'),
       spec: { policyName: 'drawbridge-guard', validationActions: ['Deny'] },
     },
+    ...profileGuardObjects(metadata),
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
       metadata: metadata(WEAKENER_ROLE),
       // With resourceNames: only in namespaces that enforce one of these profiles.
       rules: [{ apiGroups: [GROUP], resources: ['admissionprofiles'], verbs: [WEAKEN] }],
+    },
+  ]
+}
+
+/**
+ * What a profile says is what its namespaces ask for, and two specs cannot be compared: to change one is to leave it. Making one is free, as a
+ * first `enforce` label is; one in use cannot be deleted (webhooks/profiles.ts).
+ */
+function profileGuardObjects(metadata: (name: string) => KubernetesObject['metadata']): readonly KubernetesObject[] {
+  const name = 'drawbridge-profile-guard'
+  return [
+    {
+      apiVersion: REGISTRATION,
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: metadata(name),
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          matchPolicy: 'Equivalent',
+          resourceRules: [
+            { apiGroups: [GROUP], apiVersions: ['*'], operations: ['UPDATE'], resources: ['admissionprofiles'] },
+          ],
+        },
+        validations: [
+          {
+            expression: `object.spec == oldObject.spec || ${mayWeaken('object.metadata.name')}`,
+            messageExpression: [
+              `'drawbridge: to change what AdmissionProfile "' + object.metadata.name + '" says needs the RBAC verb "${WEAKEN}" on it, as its namespaces may ask for less then: '`,
+              `'ask a cluster administrator to make the change or to bind you to the ClusterRole ${WEAKENER_ROLE}.'`,
+            ].join(' +\n'),
+            reason: 'Forbidden',
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: REGISTRATION,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata: metadata(name),
+      spec: { policyName: name, validationActions: ['Deny'] },
     },
   ]
 }

@@ -1,6 +1,7 @@
 /**
  * `POST /validate-profiles`: refuses an AdmissionProfile that contradicts itself, in what the CRD's schema and CEL rules cannot say, and the
- * deletion of one that a namespace's label names (rule 8).
+ * deletion of one that a namespace's label names (rule 8). Whoever changes one in use is told which namespaces that concerns; whether they
+ * may is for the guard (manifests/guard.ts).
  */
 import { GROUP, LABEL } from '../src/kube/names.ts'
 import { decisionResponse } from '../src/kube/review.ts'
@@ -8,6 +9,7 @@ import { isObject } from '../src/kube/shape.ts'
 import { printable } from '../src/kube/text.ts'
 import type { AdmissionRequest, Labels } from '../src/kube/types.ts'
 import { loadProfile } from '../src/policy/compileProfile.ts'
+import { asWarnings } from '../src/policy/denial.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'
 import { allowUnchanged, answerBody } from './context.ts'
 import type { AdmissionContext, Decision } from './context.ts'
@@ -43,6 +45,18 @@ const usedBy = (name: string, namespaces: ReadonlyMap<string, Labels>): string |
   return `${using.length === 1 ? 'namespace' : 'namespaces'} ${using.slice(0, NAMED).join(', ')}${more}`
 }
 
+/** Allows; a change of a profile in use with a warning that says whom it concerns. */
+const allow = (uid: string, changed: string | undefined, context: ProfilesContext): Decision => {
+  const users = changed === undefined ? undefined : usedBy(changed, context.allNamespaces())
+  if (changed === undefined || users === undefined) return allowUnchanged(uid)
+  const text = `drawbridge: AdmissionProfile ${printable(changed, 63)} is in use by ${users}: what changed holds for pods created from now on`
+  return {
+    response: decisionResponse(uid, { allowed: true, code: 200, message: '', warnings: asWarnings(text) }),
+    outcome: 'allowed',
+    reasons: [],
+  }
+}
+
 const decideProfile = (request: AdmissionRequest, context: ProfilesContext): Decision => {
   const { uid, operation, resource, object, oldObject } = request
   const isProfile = resource.group === GROUP && resource.resource === 'admissionprofiles'
@@ -58,7 +72,7 @@ const decideProfile = (request: AdmissionRequest, context: ProfilesContext): Dec
   // Labels and finalizers of a profile that was made while nobody checked must stay editable.
   if (operation === 'UPDATE' && specText(object) === specText(oldObject)) return allowUnchanged(uid)
   const { problems } = loadProfile(object)
-  if (problems === undefined) return allowUnchanged(uid)
+  if (problems === undefined) return allow(uid, operation === 'UPDATE' ? request.name : undefined, context)
   const more = problems.length > MAX_PROBLEMS ? `\n- and ${problems.length - MAX_PROBLEMS} more` : ''
   const lines = problems.slice(0, MAX_PROBLEMS).map((problem) => `\n- ${problem}`)
   return refuse(

@@ -52,6 +52,9 @@ const spec: Shape = {
           name: 'string',
           hostPath: { fields: { path: 'string' } },
           image: { fields: { reference: 'string' } },
+          projected: {
+            fields: { sources: { list: { fields: { serviceAccountToken: { fields: { audience: 'string' } } } } } },
+          },
         },
         required: ['name'],
         // Every volume type is an object: a type that is a text would otherwise pass as `emptyDir`.

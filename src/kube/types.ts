@@ -100,11 +100,17 @@ export interface Container {
     readonly { readonly name?: string | undefined; readonly readOnly?: boolean | undefined }[] | undefined
 }
 
+/** One source of a projected volume. An absent audience means the API server. */
+export interface ProjectedSource {
+  readonly serviceAccountToken?: { readonly audience?: string | undefined } | undefined
+}
+
 /** A volume; the key beside `name` says its type (`hostPath`, `emptyDir`, `image`, ...). */
 export interface Volume {
   readonly name: string
   readonly hostPath?: { readonly path?: string | undefined } | undefined
   readonly image?: { readonly reference?: string | undefined } | undefined
+  readonly projected?: { readonly sources?: readonly ProjectedSource[] | undefined } | undefined
   readonly [type: string]: unknown
 }
 

@@ -52,7 +52,7 @@ export interface AdmissionProfileSpec {
   readonly requireDigest?: boolean | undefined
   /** No image may be named by the tag `latest`, written or meant. */
   readonly forbidLatestTag?: boolean | undefined
-  /** Every pod must say `automountServiceAccountToken: false`. */
+  /** Every pod must say `automountServiceAccountToken: false`, and project no token for the API server into a volume. */
   readonly automountServiceAccountToken?: false | undefined
   /** Every container must say `readOnlyRootFilesystem: true`. */
   readonly readOnlyRootFilesystem?: boolean | undefined

@@ -6,6 +6,9 @@ import { guardObjects } from '../../manifests/guard.ts'
 import type { GuardOptions } from '../../manifests/guard.ts'
 import { manifestsDirectory, renderGuard } from '../../manifests/render.ts'
 import { LABEL } from '../../src/kube/names.ts'
+import { ALLOWED, CREATIONS, labelsOf, show, UPDATES, USERS } from './guardCases.ts'
+import type { User } from './guardCases.ts'
+import { guardModel } from './guardModel.ts'
 
 /** The CEL expressions of the policy by the name of their variable. */
 const variablesOf = (options: Partial<GuardOptions> = {}): ReadonlyMap<string, string> => {
@@ -59,4 +62,28 @@ describe('the guard', () => {
       )
     })
   }
+
+  describe('by the text of its expressions', () => {
+    const allows = guardModel({ podSecurityLabels: true })
+    const rights: Readonly<Record<User, (profile: string) => boolean>> = {
+      'guard-manager': () => false,
+      'guard-baseline': (profile) => profile === 'baseline',
+      'guard-weakener': () => true,
+      'guard-admin': () => true,
+    }
+    for (const [old, next, needed] of UPDATES)
+      it(`${show(old)} to ${show(next)} needs ${needed}`, () => {
+        const allowed = USERS.filter((user) =>
+          allows({ before: labelsOf(old), after: labelsOf(next), mayWeaken: rights[user] }),
+        )
+        assert.deepEqual(allowed, ALLOWED[needed])
+      })
+    for (const [labels, needed] of CREATIONS)
+      it(`creating ${show(labels)} needs ${needed}`, () => {
+        const allowed = USERS.filter((user) =>
+          allows({ before: undefined, after: labelsOf(labels), mayWeaken: rights[user] }),
+        )
+        assert.deepEqual(allowed, ALLOWED[needed])
+      })
+  })
 })

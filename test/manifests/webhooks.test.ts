@@ -319,6 +319,8 @@ describe('renderManifests', () => {
         'CustomResourceDefinition/imageverdicts.drawbridge.dev',
         'ValidatingAdmissionPolicy/drawbridge-guard',
         'ValidatingAdmissionPolicyBinding/drawbridge-guard',
+        'ValidatingAdmissionPolicy/drawbridge-profile-guard',
+        'ValidatingAdmissionPolicyBinding/drawbridge-profile-guard',
         'ClusterRole/drawbridge-namespace-weakener',
         'MutatingWebhookConfiguration/drawbridge',
         'ValidatingWebhookConfiguration/drawbridge',

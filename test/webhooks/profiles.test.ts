@@ -124,6 +124,36 @@ describe('POST /validate-profiles', () => {
     )
   })
 
+  it('tells who changes one in use which namespaces that concerns', async () => {
+    const changed = profile({ extends: { level: 'privileged' } })
+    const change = { operation: 'UPDATE', object: changed, oldObject: GOOD }
+    namespaces.set('other', { 'drawbridge.dev/enforce': 'web' })
+    assert.deepEqual(await ask(change), { uid: 'u', allowed: true })
+    namespaces.set('shop', { 'drawbridge.dev/enforce': 'web-tier' })
+    assert.deepEqual(await ask(change), {
+      uid: 'u',
+      allowed: true,
+      warnings: [
+        'drawbridge: AdmissionProfile web-tier is in use by namespace shop: what changed holds for pods created from now on',
+      ],
+    })
+    assert.deepEqual(
+      await ask({ ...change, object: { ...GOOD, metadata: { name: 'web-tier', labels: { a: 'b' } } } }),
+      {
+        uid: 'u',
+        allowed: true,
+      },
+    )
+    // Made for labels that were there first: nothing changed.
+    assert.deepEqual(await ask({ object: GOOD }), { uid: 'u', allowed: true })
+    for (const index of [1, 2, 3, 4, 5, 6, 7])
+      namespaces.set(`${index}${'n'.repeat(62)}`, { 'drawbridge.dev/warn': 'web-tier' })
+    const { warnings } = await ask(change)
+    assert.equal(warnings?.length, 2)
+    for (const warning of warnings ?? []) assert.ok(warning.length < 256)
+    assert.match(warnings?.join(' ') ?? '', /, 5n+ and 3 more: what changed holds/)
+  })
+
   it('has no opinion about other objects', async () => {
     const resource = { group: 'drawbridge.dev', version: 'v1alpha1', resource: 'imageverdicts' }
     assert.equal((await ask({ resource, object: BAD })).allowed, true)

@@ -10,7 +10,7 @@ import { describeList } from '../ranges.ts'
  * Restricted fields: spec.volumes[*].hostPath.path,
  * spec.{containers,initContainers,ephemeralContainers}[*].volumeMounts[*].readOnly
  * Allowed values: absolute paths without `..` at or below an entry of `allowedHostPathPrefixes`; readOnly must be true for volumes that are
- * covered only by entries with `readOnly: true`
+ * covered only by entries with `readOnly: true`; recursiveReadOnly is not asked for: pods with it do not start on every node
  *
  * Source: Drawbridge's own (AdmissionProfile).
  */

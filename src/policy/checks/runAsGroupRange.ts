@@ -9,7 +9,8 @@ import { describeRanges, isInRanges } from '../ranges.ts'
  * Restricted fields: spec.securityContext.{runAsGroup,fsGroup,supplementalGroups[*]},
  * spec.{containers,initContainers,ephemeralContainers}[*].securityContext.runAsGroup
  * Allowed values: those in `runAsGroup` of the profile; undefined for runAsGroup in a container if the pod's is in them, and for
- * fsGroup and supplementalGroups; Windows pods need not set one
+ * fsGroup and supplementalGroups; Windows pods need not set one. Groups of the image are not seen (supplementalGroupsPolicy is not asked
+ * for: not every node can)
  *
  * Source: Drawbridge's own (AdmissionProfile).
  */
