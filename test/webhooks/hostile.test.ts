@@ -441,16 +441,22 @@ describe('hostile pods: time is linear', function () {
         const updates = Buffer.from(JSON.stringify(podReview(object, { operation: 'UPDATE', oldObject: object })))
         let fastest = Number.POSITIVE_INFINITY
         for (let round = 0; round < 3; round += 1) {
-          const started = performance.now()
+          // CPU time: what other processes take is not ours.
+          const started = process.cpuUsage()
           for (const handler of [mutate, validate]) for (const body of [creates, updates]) await handler(body, 5000)
-          fastest = Math.min(fastest, performance.now() - started)
+          const { user, system } = process.cpuUsage(started)
+          fastest = Math.min(fastest, (user + system) / 1000)
         }
         return fastest
       }
       await best(size)
-      const [small, large] = [await best(size), await best(size * FACTOR)]
-      // Under a tenth of a millisecond the clock measures itself.
-      const ratio = large / Math.max(small, 0.1)
+      let ratio = Number.POSITIVE_INFINITY
+      // What is quadratic is so every time; a collection of garbage is not.
+      for (let attempt = 0; attempt < 4 && ratio >= BOUND; attempt += 1) {
+        const [small, large] = [await best(size), await best(size * FACTOR)]
+        // Under a tenth of a millisecond the clock measures itself.
+        ratio = Math.min(ratio, large / Math.max(small, 0.1))
+      }
       assert.ok(ratio < BOUND, `${FACTOR} times as much took ${ratio.toFixed(0)} times as long`)
     })
   }
