@@ -1,0 +1,76 @@
+/**
+ * The ledger in a real Kubernetes API, with an etcd that syncs every write to disk: how fast alerts are acknowledged, what that writes, and how long it takes
+ * from an alert at one replica to a denial at the other.
+ */
+import { startCluster } from '../cluster/harness.ts'
+import { ledgerWrites, placeOf, runPods } from '../cluster/kubelet.ts'
+import { denialBy, startReplicas } from '../cluster/endToEnd/replicas.ts'
+import type { Replicas } from '../cluster/endToEnd/replicas.ts'
+import { alertWriter, describeStatuses, eventTimes, percentile, readCounter, sendAlerts } from './load.ts'
+import type { Effort, Figure, Measurement } from './types.ts'
+
+const IMAGES = 100
+const CONNECTIONS = 16
+
+async function delays(replicas: Replicas, count: number): Promise<readonly number[]> {
+  const write = alertWriter('pod.drop_and_execute.jsonl')
+  const time = eventTimes()
+  const found: number[] = []
+  for (let number = 0; number < count; number++) {
+    const place = placeOf(number)
+    const started = performance.now()
+    const answer = replicas.a.alert(write({ ...place, nanoseconds: time() }))
+    while ((await denialBy(replicas.b, place.namespace, place.image)) === undefined) {
+      if (performance.now() - started > 20_000) throw new Error(`no denial of ${place.image} after 20 s`)
+    }
+    found.push(performance.now() - started)
+    const { status, text } = await answer
+    if (status !== 200) throw new Error(text)
+  }
+  return found.sort((left, right) => left - right)
+}
+
+async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
+  const cluster = await startCluster({ etcdArgs: [] })
+  try {
+    const replicas = await startReplicas(cluster)
+    try {
+      const namespaces = [...new Set(Array.from({ length: 2 * IMAGES }, (_, number) => placeOf(number).namespace))]
+      for (const name of namespaces) await cluster.createNamespace(name, { 'drawbridge.dev/quarantine': 'enforce' })
+      for (const name of namespaces)
+        await cluster.must(['wait', '--for=create', 'serviceaccount/default', '-n', name, '--timeout=30s'])
+      await runPods(cluster, 0, 2 * IMAGES)
+      report(`${2 * IMAGES} pods run`)
+      const times = await delays(replicas, IMAGES)
+      report('delays measured')
+
+      const alerts = Math.max(2000, Math.round(20_000 * scale))
+      const write = alertWriter('pod.drop_and_execute.jsonl')
+      const time = eventTimes()
+      const bodies = Array.from({ length: alerts }, (_, index) =>
+        write({ ...placeOf(IMAGES + (index % IMAGES)), nanoseconds: time() }),
+      )
+      const before = await ledgerWrites(cluster)
+      const { seconds, statuses, times: answers } = await sendAlerts(replicas.a, CONNECTIONS, bodies)
+      const after = await ledgerWrites(cluster)
+      const added = [...after].map(([code, value]) => [code, value - (before.get(code) ?? 0)] as const).filter(([, value]) => value > 0)
+      const writes = added.reduce((sum, [, value]) => sum + value, 0)
+      const decisions = await readCounter(replicas.a, 'drawbridge_alert_decisions_total', 'decision')
+      const note = `${alerts} alerts of ${IMAGES} images, ${CONNECTIONS} connections; ${describeStatuses(statuses)}; ${[...decisions].map(([name, count]) => `${name} ${count}`).join(', ')}`
+      return [
+        { what: 'alert at one replica to denial at the other, p50', value: percentile(times, 0.5), unit: 'ms', note: `${IMAGES} images` },
+        { what: 'alert at one replica to denial at the other, p99', value: percentile(times, 0.99), unit: 'ms' },
+        { what: 'acknowledged over HTTPS, Kubernetes API with fsync', value: alerts / seconds, unit: '/s', note },
+        { what: 'time to a 200, p99, Kubernetes API', value: percentile(answers, 0.99), unit: 'ms' },
+        { what: 'writes of verdicts at the API server', value: writes / seconds, unit: '/s', note: `${writes} in ${seconds.toFixed(1)} s: ${added.map(([code, value]) => `${code}: ${value}`).join(', ')}` },
+        { what: 'conflicting writes', value: added.find(([code]) => code === '409')?.[1] ?? 0, unit: '' },
+      ]
+    } finally {
+      await replicas.remove()
+    }
+  } finally {
+    await cluster.stop()
+  }
+}
+
+export const alertsCluster: Measurement = { name: 'alerts-cluster', run }

@@ -1,0 +1,17 @@
+/** Every measurement, in the order in which they run. */
+import { admissionUnderAlerts } from './admissionUnderAlerts.ts'
+import { alertsCluster } from './alertsCluster.ts'
+import { alertsDurable } from './alertsDurable.ts'
+import { alertsInMemory } from './alertsInMemory.ts'
+import { alertsMemory } from './alertsMemory.ts'
+import { directoryMemory } from './directoryMemory.ts'
+import type { Measurement } from './types.ts'
+
+export const measurements: readonly Measurement[] = [
+  directoryMemory,
+  alertsInMemory,
+  alertsDurable,
+  alertsCluster,
+  admissionUnderAlerts,
+  alertsMemory,
+]
