@@ -1,6 +1,5 @@
 /** `drawbridge scan` with the configuration of the server, with profiles of files, and with exceptions that no longer help. */
 import assert from 'node:assert/strict'
-import type { CliActions } from '../../src/cli/program.ts'
 import type { OpenScan } from '../../src/cli/scan.ts'
 import type { Labels } from '../../src/kube/types.ts'
 import { readAdmissionException } from '../../src/policy/exceptions.ts'
@@ -66,7 +65,7 @@ async function scan(cluster: Cluster, ...argv: readonly string[]) {
     signal: new AbortController().signal,
     close: () => Promise.resolve(),
   })
-  return run(['scan', ...argv], { actions: { openScan } as Partial<CliActions>, now: NOW })
+  return run(['scan', ...argv], { actions: { openScan }, now: NOW })
 }
 
 const numbers = ({ out }: { readonly out: string }): string => out.trimEnd().split('\n').at(-1) ?? ''
