@@ -10,14 +10,15 @@ const MAX_KEY = 64
 /** So many letters apart, two names are two names. */
 const MAX_DISTANCE = 3
 const MAX_SAID = 80
+/** Of one object. */
+const MAX_WARNINGS = 10
 
 /** Warnings about the keys of a namespace's labels, one line each without the name of the namespace. */
-export const misspeltLabels = (keys: Iterable<string>): readonly string[] =>
-  [...keys].flatMap((key) => misspelt('label', key, LABELS))
+export const misspeltLabels = (keys: Iterable<string>): readonly string[] => warnings('label', keys, LABELS)
 
 /** Warnings about the keys of a pod's annotations. */
 export const misspeltAnnotations = (keys: Iterable<string>): readonly string[] =>
-  [...keys].flatMap((key) => misspelt('annotation', key, [EXCEPTION_ANNOTATION]))
+  warnings('annotation', keys, [EXCEPTION_ANNOTATION])
 
 /** The one of `names` that was probably meant, or undefined where none is near. */
 export const nearest = (text: string, names: Iterable<string>): string | undefined => {
@@ -28,6 +29,9 @@ export const nearest = (text: string, names: Iterable<string>): string | undefin
     .sort((a, b) => a.distance - b.distance)
   return first?.name
 }
+
+const warnings = (what: string, keys: Iterable<string>, known: readonly string[]): readonly string[] =>
+  [...keys].flatMap((key) => misspelt(what, key, known)).slice(0, MAX_WARNINGS)
 
 function misspelt(what: string, key: string, known: readonly string[]): readonly string[] {
   if (known.includes(key)) return []

@@ -215,6 +215,13 @@ describe('drawbridge check: misspelt names', () => {
     })
   }
 
+  it('warns ten times at most, and reads 20,000 annotations in no time', async () => {
+    const many = Array.from({ length: 20_000 }, (_, index) => `drawbridge.dev/x${index}: y`).join(', ')
+    const { code, out } = await check(pod('web', SAFE, `{ ${many} }`), '-o', 'json')
+    const [{ warnings }] = (JSON.parse(out) as { objects: [{ warnings: string[] }] }).objects
+    assert.deepEqual([code, warnings.length], [0, 10])
+  })
+
   it('refuses a profile that nobody knows, and names those that are known', async () => {
     const ended = (profile: string, known = '') => ({
       code: 2,
