@@ -41,7 +41,11 @@ export async function standaloneView(config: Config, observer: AdmissionObserver
     cached: labels,
     live: (name) => Promise.resolve(labels(name)),
     minor: () => undefined,
-    exceptions: fixedExceptions(readings, () => Date.now()),
+    exceptions: fixedExceptions(
+      readings,
+      () => Date.now(),
+      (names, by) => observer.exceptionsUsed(names, by),
+    ),
     all: () => described,
     profiles: { get: (name) => profiles.get(name), generation: () => 0 },
     stop: () => Promise.resolve(),
@@ -52,5 +56,9 @@ export async function standaloneView(config: Config, observer: AdmissionObserver
 export async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
-  return watchForAdmission(kubeconfig, loadProfile, (problem) => observer.clusterProblem(problem))
+  return watchForAdmission(kubeconfig, loadProfile, {
+    onProblem: (problem) => observer.clusterProblem(problem),
+    onUseCounted: (names, by) => observer.exceptionsUsed(names, by),
+    onUnconfirmed: (reason, uses) => observer.exceptionUsesUnconfirmed(reason, uses),
+  })
 }

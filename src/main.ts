@@ -87,13 +87,15 @@ const actions: CliActions = {
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(options.kubeconfig)
   },
-  async openScan({ kubeconfig, podSecurityLabels }) {
+  async openScan({ kubeconfig, podSecurityLabels, profiles: given, exemptions }) {
     const stop = new AbortController()
     void stopRequested().then(() => stop.abort())
     const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
-    const { minor, verdicts, profiles, exceptions, ...cluster } = await openClusterScan(kubeconfig, stop.signal)
+    const { minor, verdicts, exceptions, ...cluster } = await openClusterScan(kubeconfig, stop.signal)
+    const profiles = new Map([...cluster.profiles, ...given])
     return {
       ...cluster,
+      profileNames: [...profiles.keys()],
       signal: stop.signal,
       resolvePolicy: (labels) =>
         resolveNamespace(labels, {
@@ -105,6 +107,7 @@ const actions: CliActions = {
         findFlagged: findFlagged(createVerdictIndex(verdicts), parseReference, () => Date.now(), ' --kubeconfig FILE'),
         exceptions: (name) => exceptions.get(name),
         now: Date.now(),
+        exemptions,
       },
     }
   },

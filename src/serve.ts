@@ -157,9 +157,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     ),
     findException: view.exceptions.find,
     exceptionsUsed(used: readonly string[], pod: ObjectMeta) {
-      const by = ownerWorkload(pod, Date.now())
-      observer.exceptionsUsed(used, by)
-      view.exceptions.recordUse(used, by)
+      view.exceptions.recordUse(used, ownerWorkload(pod, Date.now()), pod)
     },
     exemptions: createExemptions(config.exemptions),
     observer,

@@ -3,7 +3,7 @@ import jsonPatch from 'fast-json-patch'
 import { findPodTemplate } from '../kube/podTemplate.ts'
 import { checkPodShape } from '../kube/podShape.ts'
 import { LABEL } from '../kube/names.ts'
-import type { Labels, Pod } from '../kube/types.ts'
+import type { GroupVersionKind, Labels, Pod } from '../kube/types.ts'
 import { mutatePod } from '../mutation/index.ts'
 import { judge } from '../policy/judge.ts'
 import type { JudgeContext } from '../policy/judgeExisting.ts'
@@ -13,9 +13,10 @@ import { clean, EXIT, UnusableError, wrap } from './io.ts'
 import type { ResolveOptions } from '../policy/namespace.ts'
 import type { CliIo } from './io.ts'
 import { namespaceLabels } from './namespaces.ts'
-import { readObjects } from './objects.ts'
+import { misspeltAnnotations, misspeltLabels } from './misspelt.ts'
+import { readObjects, reviewedObject } from './objects.ts'
 import type { FoundObject } from './objects.ts'
-import { profilesAmong } from './profiles.ts'
+import { profilesAmong, refuseUnknownProfile } from './profiles.ts'
 
 export interface CheckOptions {
   readonly files: readonly string[]
@@ -59,6 +60,11 @@ function labelsFrom(pairs: readonly string[]): Labels {
   )
 }
 
+function kindOf({ apiVersion, kind }: FoundObject['object']): GroupVersionKind {
+  const slash = apiVersion.lastIndexOf('/')
+  return { group: slash < 0 ? '' : apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1), kind }
+}
+
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /**
@@ -72,16 +78,10 @@ export function checkObject(
   resolving: ResolveOptions,
   granted: Pick<JudgeContext, 'exceptions' | 'now'> = {},
 ): CheckedObject {
-  const slash = object.apiVersion.lastIndexOf('/')
-  const kind = {
-    group: slash < 0 ? '' : object.apiVersion.slice(0, slash),
-    version: object.apiVersion.slice(slash + 1),
-    kind: object.kind,
-  }
   const metadata = object['metadata'] as { name?: unknown; generateName?: unknown } | null | undefined
   const name = text(metadata?.name) || text(metadata?.generateName) || '(no name)'
   const about = { file, kind: object.kind, namespace, name, exceptionsUsed: [] }
-  const found = findPodTemplate(kind, object)
+  const found = findPodTemplate(kindOf(object), object)
   if (found === undefined) return { ...about, result: 'not-concerned', patch: [], warnings: [], checks: [] }
 
   const policy = resolveNamespace(labels, resolving)
@@ -117,7 +117,7 @@ export function checkObject(
     result: judgement.allowed ? 'allowed' : 'denied',
     patch,
     message: judgement.allowed ? undefined : judgement.message,
-    warnings: judgement.warnings,
+    warnings: [...judgement.warnings, ...misspeltAnnotations(Object.keys(pod.metadata?.annotations ?? {}))],
     checks: [...new Set(judgement.violations.map((violation) => violation.check))],
     exceptionsUsed: judgement.exceptionsUsed,
   }
@@ -148,15 +148,44 @@ function asText(objects: readonly CheckedObject[], columns: number | undefined):
   return [...blocks, numbers].map((line) => `${line}\n`).join('')
 }
 
+/** Kinds that are here to judge others by. */
+const JUDGED_BY = new Set(['Namespace', 'AdmissionProfile', 'AdmissionException'])
+
+/** The objects of the input, and which of the paths hold nothing that could be judged: somebody expected them to be checked. */
+async function readInput(
+  paths: readonly string[],
+  io: CliIo,
+): Promise<{ readonly objects: readonly FoundObject[]; readonly withoutPods: readonly string[] }> {
+  const inputs: { readonly name: string; readonly objects: readonly FoundObject[] }[] = []
+  for (const path of paths)
+    inputs.push({ name: nameOf(path), objects: (await readObjects([path], io)).map(reviewedObject) })
+  const judgeable = ({ object }: FoundObject): boolean => findPodTemplate(kindOf(object), object) !== undefined
+  // What others are judged by is read for their sake: alone it is as if nothing had been asked.
+  const alone = !inputs.some(({ objects }) => objects.some(judgeable))
+  const expected = (one: FoundObject): boolean => judgeable(one) || (!alone && JUDGED_BY.has(one.object.kind))
+  return {
+    objects: inputs.flatMap(({ objects }) => objects),
+    withoutPods: inputs.flatMap(({ name, objects }) => (objects.some(expected) ? [] : [name])),
+  }
+}
+
+const nameOf = (path: string): string => (path === '-' ? 'standard input' : path)
+
 /** Runs the command. Returns the exit code: 0 all allowed, 1 something would be denied. Throws UnusableError for 2. */
 export async function check(options: CheckOptions, io: CliIo): Promise<number> {
-  const objects = await readObjects(options.files, io)
-  if (objects.length === 0) throw new UnusableError(`${options.files.join(', ')}: no Kubernetes objects found`)
+  const { objects, withoutPods } = await readInput(options.files, io)
+  if (objects.length === 0)
+    throw new UnusableError(`${options.files.map(nameOf).join(', ')}: no Kubernetes objects found`)
   const described = namespaceLabels(objects)
+  for (const [name, labels] of described)
+    for (const warning of misspeltLabels(Object.keys(labels)))
+      io.err(`drawbridge: namespace ${clean(name)}: ${warning}\n`)
   const exceptions = exceptionsAmong([...objects, ...(await readObjects(options.exceptions ?? [], io))])
   const granted = { exceptions: (name: string) => exceptions.get(name), now: io.now() }
   const profiles = profilesAmong([...objects, ...(await readObjects(options.profiles ?? [], io))])
+  if (options.profile !== undefined) refuseUnknownProfile(options.profile, profiles.keys())
   const given = labelsFrom(options.namespaceLabels)
+  for (const warning of misspeltLabels(Object.keys(given))) io.err(`drawbridge: --namespace-label: ${warning}\n`)
   const asked: Labels = options.profile === undefined ? given : { ...given, [LABEL.enforce]: options.profile }
   // Nobody checks files in order to hear that nothing is asked of them.
   const fallback: Labels = { [LABEL.enforce]: 'standard', ...asked }
@@ -174,6 +203,7 @@ export async function check(options: CheckOptions, io: CliIo): Promise<number> {
     const namespace = text(metadata?.namespace) || options.namespace
     return checkObject(one, namespace, labelsOf(namespace), resolving, granted)
   })
+  for (const name of withoutPods) io.err(`drawbridge: ${clean(name)}: nothing to judge: no pods and no workloads\n`)
   io.out(
     options.output === 'json' ? `${JSON.stringify({ objects: results }, undefined, 2)}\n` : asText(results, io.columns),
   )

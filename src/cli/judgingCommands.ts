@@ -1,11 +1,29 @@
 /** The commands that judge objects by the engine of the webhook: `check` (files) and `scan` (a cluster). */
 import type { Command } from 'commander'
+import { readFile } from 'node:fs/promises'
+import { parseConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { createExemptions } from '../policy/exemptions.ts'
 import { check } from './check.ts'
 import { UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
+import { readObjects } from './objects.ts'
 import { collect, outputOption } from './options.ts'
+import { profilesAmong } from './profiles.ts'
 import { scan } from './scan.ts'
 import type { OpenScan } from './scan.ts'
+
+/** Reads a drawbridge.yaml. Throws UnusableError or ConfigError, both with one line for each problem. */
+async function readConfig(file: string): Promise<Config> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new UnusableError(`${file}: cannot be read: ${code === 'ENOENT' ? 'no such file' : message}`)
+  }
+  return parseConfig(text, file)
+}
 
 /** Adds both. Each sets the exit code through `done`. */
 export function addJudgingCommands(
@@ -62,11 +80,17 @@ export function addJudgingCommands(
     .option('-A, --all-namespaces', 'every namespace; goes with --profile', false)
     .option('--profile <name>', 'what if this profile were enforced, whatever the labels say')
     .option('--pod-security-labels', 'pod-security.kubernetes.io labels count too', false)
+    .option(
+      '--profiles <path>',
+      'file or folder of AdmissionProfile objects, before those of the cluster; can be repeated',
+      collect,
+    )
+    .option('--config <file>', 'the drawbridge.yaml of the server: its exemptions and podSecurityLabels')
     .option('--kubeconfig <file>', 'the cluster to scan; inside a cluster it is not needed')
     .addOption(outputOption(['table', 'details', 'json']))
     .addHelpText(
       'after',
-      '\nExamples:\n  drawbridge scan --kubeconfig ~/.kube/config\n  drawbridge scan --kubeconfig ~/.kube/config -n shop -n billing -o details\n  drawbridge scan --kubeconfig ~/.kube/config --all-namespaces --profile restricted -o json\n',
+      '\nExamples:\n  drawbridge scan --kubeconfig ~/.kube/config\n  drawbridge scan --kubeconfig ~/.kube/config -n shop -n billing -o details\n  drawbridge scan --kubeconfig ~/.kube/config --all-namespaces --profile restricted -o json\n  drawbridge scan --kubeconfig ~/.kube/config --config drawbridge.yaml\n  drawbridge scan --kubeconfig ~/.kube/config --profiles profiles/ --profile web-tier -n shop\n',
     )
     .action(
       async (options: {
@@ -74,12 +98,21 @@ export function addJudgingCommands(
         allNamespaces: boolean
         profile?: string
         podSecurityLabels: boolean
+        profiles?: readonly string[]
+        config?: string
         kubeconfig?: string
         output: 'table' | 'details' | 'json'
       }) => {
-        const { namespace, allNamespaces, profile, output, ...cluster } = options
+        const { namespace, allNamespaces, profile, output, kubeconfig } = options
+        const config = options.config === undefined ? undefined : await readConfig(options.config)
+        const settings = {
+          kubeconfig,
+          podSecurityLabels: options.podSecurityLabels || config?.podSecurityLabels === true,
+          profiles: profilesAmong(await readObjects(options.profiles ?? [], io)),
+          exemptions: config && createExemptions(config.exemptions),
+        }
         // Exit code 1 means findings here: whatever keeps us from looking is 2.
-        const access = await actions.openScan(cluster).catch((error: Error) => {
+        const access = await actions.openScan(settings).catch((error: Error) => {
           throw new UnusableError(error.message)
         })
         try {

@@ -4,9 +4,13 @@ import { UnusableError } from './io.ts'
 import { readObjects } from './objects.ts'
 import type { FoundObject } from './objects.ts'
 
-/** Namespace name -> labels, for every Namespace object. Throws UnusableError for one whose name or labels are not text. */
+/**
+ * Namespace name -> labels, for every Namespace object. Throws UnusableError for one whose name or labels are not text, and for two of one name
+ * with different labels: whichever of them counted, half of the readers would have expected the other.
+ */
 export function namespaceLabels(objects: readonly FoundObject[]): Map<string, Labels> {
   const found = new Map<string, Labels>()
+  const files = new Map<string, string>()
   for (const { file, object } of objects) {
     if (object.kind !== 'Namespace') continue
     const metadata = object['metadata'] as { name?: unknown; labels?: unknown } | null | undefined
@@ -17,9 +21,21 @@ export function namespaceLabels(objects: readonly FoundObject[]): Map<string, La
         `${file}: namespace ${metadata.name}: labels must be text (quote numbers and true or false)`,
       )
     }
+    const other = found.get(metadata.name)
+    if (other !== undefined && !sameLabels(other, labels as Labels)) {
+      throw new UnusableError(
+        `${file}: namespace ${metadata.name} has other labels in ${files.get(metadata.name)}: which ones count?`,
+      )
+    }
     found.set(metadata.name, labels as Labels)
+    files.set(metadata.name, file)
   }
   return found
+}
+
+const sameLabels = (a: Labels, b: Labels): boolean => {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key])
 }
 
 /** Reads a file or folder of Namespace objects. */

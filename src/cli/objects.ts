@@ -1,7 +1,8 @@
 /** Kubernetes objects from files, folders and standard input: YAML of any number of documents, JSON, and lists. */
-import { loadAll, YAMLException } from 'js-yaml'
+import { CORE_SCHEMA, loadAll, mergeTag, YAMLException } from 'js-yaml'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readAdmissionReview } from '../kube/review.ts'
 import { UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 
@@ -39,11 +40,17 @@ function expand(document: unknown, file: string, position: number, found: FoundO
   found.push({ file, object: document as FoundObject['object'] })
 }
 
+/**
+ * kubectl applies merge keys (`<<: *defaults`), so a pod must not look different here. What they may copy is bounded by js-yaml: 10,000 keys a file,
+ * then an error.
+ */
+const SCHEMA = CORE_SCHEMA.withTags(mergeTag)
+
 /** Reads the objects of one text. Throws UnusableError with one clear line. */
 export function parseObjects(text: string, file: string): FoundObject[] {
   let documents: unknown[]
   try {
-    documents = loadAll(text)
+    documents = loadAll(text, { schema: SCHEMA })
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error
     const line = error.mark === undefined ? '' : `:${error.mark.line + 1}`
@@ -81,4 +88,28 @@ export async function readObjects(paths: readonly string[], io: Pick<CliIo, 'rea
     for (const file of await filesOf(path)) found.push(...parseObjects(await readFile(file, 'utf8'), file))
   }
   return found
+}
+
+/**
+ * What an AdmissionReview (as the log of an API server or a test of a webhook has it) reviews, in its namespace; other objects are themselves.
+ * Throws UnusableError for a review that cannot be read or makes nothing.
+ */
+export function reviewedObject(found: FoundObject): FoundObject {
+  const { file, object } = found
+  if (object.kind !== 'AdmissionReview') return found
+  const { request, error } = readAdmissionReview(object)
+  if (error !== undefined) throw new UnusableError(`${file}: AdmissionReview: ${error}`)
+  const { kind, namespace, operation, object: reviewed } = request
+  if (!isObject(reviewed))
+    throw new UnusableError(`${file}: AdmissionReview: request.object is missing (${operation}): nothing to check`)
+  const metadata = reviewed['metadata'] ?? {}
+  return {
+    file,
+    object: {
+      ...reviewed,
+      kind: kind.kind,
+      apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
+      metadata: isObject(metadata) && namespace !== undefined ? { ...metadata, namespace } : metadata,
+    },
+  }
 }

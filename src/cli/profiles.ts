@@ -2,7 +2,9 @@
 import { printable } from '../kube/text.ts'
 import { loadProfile, type CompiledProfile } from '../policy/compileProfile.ts'
 import { PROFILE_API_VERSION, PROFILE_KIND } from '../policy/profile.ts'
+import { BUILTIN_PROFILES } from '../policy/registry.ts'
 import { UnusableError } from './io.ts'
+import { nearest } from './misspelt.ts'
 import { readObjects } from './objects.ts'
 import type { FoundObject } from './objects.ts'
 
@@ -25,6 +27,22 @@ export function profilesAmong(objects: readonly FoundObject[]): Map<string, Comp
   if (problems.length > 0) throw new UnusableError(problems.join('\n'))
   return found
 }
+
+/**
+ * Throws UnusableError for a `--profile` that is neither built in nor one of `others`. In a cluster a label that names nobody enforces restricted; who
+ * types a name wants to hear of the slip.
+ */
+export function refuseUnknownProfile(name: string, others: Iterable<string>): void {
+  const known = [...BUILTIN_PROFILES, ...[...others].sort()]
+  if (known.includes(name)) return
+  const near = nearest(name, known)
+  const hint = near === undefined ? '' : `; did you mean ${near}?`
+  const shown = known.length > MAX_KNOWN ? `${known.slice(0, MAX_KNOWN).join(', ')}, ...` : known.join(', ')
+  throw new UnusableError(`--profile ${printable(name, 80)}: no such profile${hint} (known: ${shown})`)
+}
+
+/** Names of profiles in one line. */
+const MAX_KNOWN = 30
 
 /** Reads a file or folder of AdmissionProfile objects. */
 export async function readProfiles(path: string): Promise<Map<string, CompiledProfile>> {

@@ -1,11 +1,15 @@
 /** `drawbridge scan`: what the webhook would say of the pods that exist, by the same engine and in the same words. */
 import { LABEL } from '../kube/names.ts'
 import type { Labels } from '../kube/types.ts'
+import type { CompiledProfile } from '../policy/compileProfile.ts'
+import type { Exemptions } from '../policy/exemptions.ts'
 import { judgeExisting } from '../policy/judgeExisting.ts'
 import type { JudgeContext } from '../policy/judgeExisting.ts'
 import type { NamespacePolicy } from '../policy/types.ts'
 import { EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
+import { misspeltLabels } from './misspelt.ts'
+import { refuseUnknownProfile } from './profiles.ts'
 import { emptyTally } from './scanTally.ts'
 import type { ScanTally } from './scanTally.ts'
 import { scanReport } from './scanReport.ts'
@@ -37,6 +41,8 @@ export interface ScanAccess {
   pods(namespace?: string): AsyncIterable<readonly ScannedPod[]>
   /** What labels ask for, as the server resolves them. */
   readonly resolvePolicy: (labels: Labels) => NamespacePolicy
+  /** Names of the AdmissionProfiles that `resolvePolicy` knows. */
+  readonly profileNames: readonly string[]
   /** Verdicts as they are now, and what else the judge needs. */
   readonly judging: JudgeContext
   /** What could not be read, one line each. */
@@ -50,6 +56,9 @@ export interface ScanAccess {
 export type OpenScan = (options: {
   readonly kubeconfig?: string | undefined
   readonly podSecurityLabels: boolean
+  /** Stand in for those of the cluster that have the same name. */
+  readonly profiles: ReadonlyMap<string, CompiledProfile>
+  readonly exemptions?: Exemptions | undefined
 }) => Promise<ScanAccess>
 
 /** One namespace and what its pods are judged by. */
@@ -60,6 +69,9 @@ interface ScannedNamespace {
 
 /** The API server never asks the webhook about it (manifests/webhooks.ts), so it is judged only when it is asked for. */
 const NEVER_SENT = 'kube-system'
+
+/** Lines about labels that mean nothing: a cluster of thousands of namespaces copies a mistake. */
+const MAX_MISSPELT = 20
 
 /** Between two lines of progress where they cannot overwrite each other, in milliseconds. */
 const PROGRESS_EVERY = 5000
@@ -127,6 +139,7 @@ function refuseNonsense({ namespaces, allNamespaces, profile }: ScanOptions): vo
 
 /** The labels of a namespace if it enforced `profile` at the latest version. Throws UnusableError for a profile that nobody knows. */
 function whatIfLabels(profile: string, access: ScanAccess): (labels: Labels) => Labels {
+  refuseUnknownProfile(profile, access.profileNames)
   const changed = (labels: Labels): Labels => ({
     ...labels,
     [LABEL.enforce]: profile,
@@ -157,6 +170,12 @@ async function chooseNamespaces(
   )
   for (const { name, policy } of chosen)
     for (const problem of policy.problems) io.err(`drawbridge: namespace ${name}: ${problem}\n`)
+  const misspelt = [...labels].flatMap(([name, found]) =>
+    misspeltLabels(Object.keys(found)).map((warning) => `namespace ${name}: ${warning}`),
+  )
+  for (const line of misspelt.slice(0, MAX_MISSPELT)) io.err(`drawbridge: ${line}\n`)
+  for (const { name } of chosen.filter((one) => access.judging.exemptions?.namespaces.has(one.name)))
+    io.err(`drawbridge: namespace ${name} is exempt by the configuration: no check is for it, only verdicts\n`)
   for (const { name } of names.length === 0 ? [] : all.filter((one) => !chosen.includes(one)))
     io.err(`drawbridge: namespace ${name} asks for nothing; --profile NAME says what a profile would find there\n`)
   if (chosen.length === 0 && names.length === 0 && !access.signal.aborted)

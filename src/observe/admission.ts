@@ -28,6 +28,8 @@ export interface AdmissionObserver {
   reviewRefused(webhook: AdmissionEndpoint, reason: string): void
   /** A pod of this workload (`namespace/Kind/name`) was admitted because of these exceptions. */
   exceptionsUsed(names: readonly string[], by: string): void
+  /** Reviews claimed uses that the API server did not confirm; `reason` is one of a few words. */
+  exceptionUsesUnconfirmed(reason: string, uses: number): void
   /** Exceptions that grant nothing because they cannot be read. */
   exceptionMalformed(name: string, problem: string): void
   namespaceLookupFailed(namespace: string, error: unknown): void
@@ -86,6 +88,12 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     help: 'Pods admitted because of an exception, once for each exception.',
     registers,
   })
+  const unconfirmedUses = new Counter({
+    name: 'drawbridge_exception_uses_unconfirmed_total',
+    help: 'Uses of exceptions that a review claimed and that were not counted: the pod is not there, not recent, does not refer to the exception, too many wait to be confirmed, or the API server cannot be asked.',
+    labelNames: ['reason'],
+    registers,
+  })
   const lookupFailures = new Counter({
     name: 'drawbridge_namespace_lookup_failures_total',
     help: 'Live reads of a namespace that failed; the request was denied.',
@@ -126,6 +134,10 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     exceptionsUsed(names, by) {
       exceptionUses.inc(names.length)
       logger.info({ exceptions: names, by }, 'exception used')
+    },
+    exceptionUsesUnconfirmed(reason, uses) {
+      unconfirmedUses.inc({ reason }, uses)
+      logger.debug({ reason, uses }, 'uses of exceptions not confirmed')
     },
     exceptionMalformed(name, problem) {
       logger.warn({ exception: name, problem }, 'exception is malformed and grants nothing')

@@ -1,4 +1,5 @@
 /** How often and by whom exceptions are used: counted in memory, written elsewhere and lazily. */
+import type { ObjectMeta } from '../kube/types.ts'
 import type { ExceptionReading, FindException } from './exceptions.ts'
 
 export interface ExceptionUse {
@@ -20,9 +21,15 @@ export interface ListedException {
 export interface ExceptionSource {
   readonly find: FindException
   readonly list: () => readonly ListedException[]
-  /** Counts one admitted pod for each name. Cheap; writes nothing by itself. `by` as `lastUsedBy`. */
-  recordUse(names: readonly string[], by: string): void
+  /**
+   * A review says that `pod` was admitted because of these. Counts it for each name; in a cluster only after the API server has confirmed
+   * that there is such a pod. Cheap; nothing waits for it. `by` as `lastUsedBy`.
+   */
+  recordUse(names: readonly string[], by: string, pod: ObjectMeta): void
 }
+
+/** Told of every use that was counted. */
+export type OnUseCounted = (names: readonly string[], by: string) => void
 
 /** Both together: the sum, and the later of the two. */
 export const addUses = (a: ExceptionUse | undefined, b: ExceptionUse): ExceptionUse => {
@@ -39,12 +46,14 @@ export const addUses = (a: ExceptionUse | undefined, b: ExceptionUse): Exception
 export const fixedExceptions = (
   readings: ReadonlyMap<string, ExceptionReading>,
   now: () => number,
+  onCounted: OnUseCounted = () => undefined,
 ): ExceptionSource => {
   const uses = new Map<string, ExceptionUse>()
   return {
     find: (name) => readings.get(name),
     list: () => [...readings].map(([name, reading]) => ({ name, reading, use: uses.get(name) })),
     recordUse: (names, by) => {
+      onCounted(names, by)
       for (const name of names)
         // Only what exists is counted: the map stays as small as the files.
         if (readings.has(name)) uses.set(name, addUses(uses.get(name), { uses: 1, lastUse: now(), lastUsedBy: by }))

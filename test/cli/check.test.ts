@@ -152,8 +152,8 @@ describe('drawbridge check', () => {
   })
 
   for (const [what, input, message] of [
-    ['nothing', '', 'drawbridge: -: no Kubernetes objects found\n'],
-    ['only comments', '# nothing\n---\n', 'drawbridge: -: no Kubernetes objects found\n'],
+    ['nothing', '', 'drawbridge: standard input: no Kubernetes objects found\n'],
+    ['only comments', '# nothing\n---\n', 'drawbridge: standard input: no Kubernetes objects found\n'],
     ['no object', 'hello', 'drawbridge: standard input: document 1: not a Kubernetes object\n'],
     ['no kind', 'a: 1', 'drawbridge: standard input: document 1: kind or apiVersion is missing\n'],
     [

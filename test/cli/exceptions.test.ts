@@ -101,8 +101,8 @@ describe('uses of exceptions', () => {
 
   it('are counted for what exists only', () => {
     const source = fixedExceptions(read(yaml('a')), () => 5)
-    source.recordUse(['a', 'gone'], 'shop/Pod/x')
-    source.recordUse(['a'], 'shop/Pod/y')
+    source.recordUse(['a', 'gone'], 'shop/Pod/x', {})
+    source.recordUse(['a'], 'shop/Pod/y', {})
     assert.deepEqual(
       source.list().map(({ name, use }) => [name, use]),
       [['a', { uses: 2, lastUse: 5, lastUsedBy: 'shop/Pod/y' }]],

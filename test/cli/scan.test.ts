@@ -61,6 +61,7 @@ async function scan(cluster: Cluster, ...argv: readonly string[]) {
       }
     },
     resolvePolicy: (found) => resolveNamespace(found, {}),
+    profileNames: [],
     judging: {
       findFlagged: (image, namespace) =>
         image === 'bad:1'
@@ -293,7 +294,12 @@ describe('drawbridge scan: which namespaces', () => {
 describe('drawbridge scan: when it cannot', () => {
   for (const [what, cluster, argv, message] of [
     ['a namespace that does not exist', {}, ['-n', 'none'], 'there is no namespace none'],
-    ['a profile that does not exist', {}, ['--profile', 'x'], /^drawbridge: --profile x: .*"x" is no profile/],
+    [
+      'a profile that does not exist',
+      {},
+      ['--profile', 'x'],
+      '--profile x: no such profile (known: privileged, baseline, standard, restricted)',
+    ],
     ['--all-namespaces without --profile', {}, ['-A'], /--all-namespaces asks what if: give --profile too/],
     [
       '-A with -n',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -279,10 +280,38 @@ const eventually = (what: string, ask: () => Promise<Outcome>, done: (outcome: O
     what,
   )
 
+/** One request as anybody on the network can send it: GET, or POST where there is a body. */
+const talk = (url: string, caFile: string, body?: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const method = body === undefined ? 'GET' : 'POST'
+    const settings = { method, ca: readFileSync(caFile), headers: { 'content-type': 'application/json' } }
+    const sent = request(url, settings, (answer) => {
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('end', () => resolve(Buffer.concat(chunks).toString()))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+
+const podReview = (object: object, namespace: string): object => ({
+  apiVersion: 'admission.k8s.io/v1',
+  kind: 'AdmissionReview',
+  request: {
+    uid: '705ab4f5-6393-11e8-b7cc-42010a800002',
+    kind: { group: '', version: 'v1', kind: 'Pod' },
+    resource: { group: '', version: 'v1', resource: 'pods' },
+    namespace,
+    operation: 'CREATE',
+    object,
+  },
+})
+
 describe('exceptions through the webhook', () => {
   let cluster: Cluster
   let data: string
   let server: ChildProcess | undefined
+  let listening: { readonly webhook: string; readonly admin: string; readonly ca: string }
   const output: string[] = []
 
   const create = (object: object, namespace = SHOP, args: readonly string[] = []): Promise<Outcome> =>
@@ -333,7 +362,8 @@ describe('exceptions through the webhook', () => {
     await waitFor(() => existsSync(file), 40_000, `the server to start: ${output.join('')}`).catch((error: Error) => {
       throw new Error(`${error.message}\n${output.join('')}`)
     })
-    const { webhook, ca } = JSON.parse(readFileSync(file, 'utf8')) as { webhook: string; ca: string }
+    listening = JSON.parse(readFileSync(file, 'utf8')) as typeof listening
+    const { webhook, ca } = listening
     const manifests = spawnSync(process.execPath, [PROGRAM, 'manifests', '--url', webhook, '--ca', ca], {
       encoding: 'utf8',
     })
@@ -440,6 +470,48 @@ describe('exceptions through the webhook', () => {
     assert.deepEqual([created.code, created.stderr], [0, ''])
     await waitFor(async () => (await status('counted')).uses === 3, 30_000, 'three uses')
     assert.equal((await status('counted')).lastUsedBy, `${SHOP}/Deployment/counted`)
+  })
+
+  it('counts no use because of a review that anybody sent, and a real pod with a generated name once', async function () {
+    this.timeout(60_000)
+    await cluster.must(['create', '-f', '-'], exception('forged', { images: ['registry.example/shop/forged:*'] }))
+    const containers = [{ name: 'web', image: 'registry.example/shop/forged:1' }]
+    await eventually(
+      'the exception to be known',
+      () => create(podObject('dry', 'forged', { containers }), SHOP, ['--dry-run=server']),
+      ({ code }) => code === 0,
+    )
+    const unconfirmed = async (): Promise<number> =>
+      Number(
+        /^drawbridge_exception_uses_unconfirmed_total\{reason="no-such-pod"\} (\d+)$/m.exec(
+          await talk(`${listening.admin}/metrics`, listening.ca),
+        )?.[1] ?? 0,
+      )
+    const claim = async (metadata: object): Promise<void> => {
+      const object = podObject('x', 'forged', { containers }) as { metadata: object }
+      const review = podReview({ ...object, metadata: { ...object.metadata, namespace: SHOP, ...metadata } }, SHOP)
+      const answer = await talk(`${listening.webhook}/validate`, listening.ca, JSON.stringify(review))
+      assert.equal((JSON.parse(answer) as { response: { allowed: boolean } }).response.allowed, true)
+    }
+    const before = await unconfirmed()
+    await claim({ name: 'not-there', uid: '00000000-0000-4000-8000-000000000000' })
+    await claim({ name: undefined, generateName: 'not-there-' })
+    // A pod that exists, but has no part in it.
+    const other = await cluster.must(['get', 'pod', 'changing', '-n', SHOP, '-o', 'jsonpath={.metadata.uid}'])
+    await claim({ name: 'changing', uid: other })
+    const { metadata, ...rest } = podObject('', 'forged', { containers }) as { metadata: object }
+    const real = await create({ ...rest, metadata: { ...metadata, name: undefined, generateName: 'web-' } }, SHOP, [
+      '-o',
+      'json',
+    ])
+    assert.equal(real.code, 0, real.stderr)
+    const { name, uid } = (JSON.parse(real.stdout) as { metadata: { name: string; uid: string } }).metadata
+    // The review of the real pod, sent again.
+    for (let copy = 0; copy < 3; copy += 1) await claim({ name, uid })
+    // The last of the forged ones has been given up on: nothing is left that could still count.
+    await waitFor(async () => (await unconfirmed()) >= before + 2, 50_000, 'the forged reviews to be given up on')
+    await waitFor(async () => (await status('forged')).uses !== undefined, 20_000, 'the real use')
+    assert.deepEqual([(await status('forged')).uses, (await status('forged')).lastUsedBy], [1, `${SHOP}/Pod/${name}`])
   })
 
   it('lists who is exempt from what, until when, why', () => {

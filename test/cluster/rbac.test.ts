@@ -86,6 +86,7 @@ describe('manifests/rbac.yaml', () => {
       for await (const { pods, remaining } of listNamespacePods(client, 'rbac-pods', 2, () => 5000))
         pages.push(pods.length, remaining ?? -1)
       assert.deepEqual(pages, [2, 1, 1, 0])
+      await client.request('GET', '/api/v1/namespaces/rbac-pods/pods/a')
       await store.write(NAME, () => VERDICT)
       const release = { by: 'me', reason: 'r', as: 'fixed', at: 3 } as const
       const released = await store.write(NAME, (current) => ({ ...(current ?? VERDICT), release }))

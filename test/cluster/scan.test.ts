@@ -1,12 +1,13 @@
 /** `drawbridge scan` as a user runs it, against a real API server: what it reads, what it says, and with which rights. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { manifestsDirectory } from '../../manifests/render.ts'
 import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/client.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
 import { podPages } from '../../src/adapters/kubernetes/podPages.ts'
-import { cli } from '../process/server.ts'
+import { cli, temporaryFolder } from '../process/server.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
@@ -15,6 +16,7 @@ const SHOP = 'scan-shop'
 const WARNED = 'scan-warned'
 const PLAIN = 'scan-plain'
 const GRANTED = 'scan-granted'
+const LAPSED = 'scan-lapsed'
 const FLAGGED = `sha256:${'e'.repeat(64)}`
 const T = Date.UTC(2026, 10, 22)
 
@@ -192,6 +194,73 @@ describe('drawbridge scan on a real API server', function () {
       await cluster.kubectl(['delete', 'namespace', GRANTED, '--wait=false'])
       await cluster.kubectl(['delete', 'admissionprofile', 'scan-profile'])
       await cluster.kubectl(['delete', 'admissionexception', 'scan-granted'])
+    }
+  })
+
+  it('lets no expired, suspended or foreign exception count, and none for an image that a verdict denies', async () => {
+    const images = ['registry.example/scan/*:*', `registry.example/scan/evil@${FLAGGED}`]
+    const grant = (name: string, changes: object): object => ({
+      apiVersion: 'drawbridge.dev/v1alpha1',
+      kind: 'AdmissionException',
+      metadata: { name },
+      spec: {
+        namespaces: [LAPSED],
+        serviceAccounts: ['*'],
+        images,
+        checks: ['hostNamespaces'],
+        reason: 'a test',
+        expiresAt: '2199-01-01T00:00:00Z',
+        ...changes,
+      },
+    })
+    const asking = (name: string, exception: string, image = 'registry.example/scan/web:1'): object =>
+      podOf(
+        LAPSED,
+        name,
+        { hostPID: true, containers: [{ name: 'web', image }] },
+        { annotations: { 'drawbridge.dev/exception': exception } },
+      )
+    const grants = [
+      grant('scan-active', {}),
+      grant('scan-expired', { expiresAt: '2026-01-01T00:00:00Z' }),
+      grant('scan-suspended', { suspended: true }),
+      grant('scan-foreign', { namespaces: [PLAIN] }),
+    ]
+    const folder = temporaryFolder()
+    try {
+      await cluster.createNamespace(LAPSED, { 'drawbridge.dev/enforce': 'baseline' })
+      await create(
+        ...grants,
+        asking('active', 'scan-active'),
+        asking('expired', 'scan-expired'),
+        asking('flagged', 'scan-active', `registry.example/scan/evil@${FLAGGED}`),
+        asking('foreign', 'scan-foreign'),
+        asking('suspended', 'scan-suspended'),
+      )
+      const { code, out, err } = scan('-n', LAPSED)
+      assert.deepEqual([code, err], [1, ''])
+      const rows = out.split('\n').flatMap((line) => {
+        const [namespace, workload, , result, , why] = line.split(/ {2,}/)
+        return namespace === LAPSED ? [[workload, result, why]] : []
+      })
+      assert.deepEqual(rows, [
+        ['Pod/expired', 'denied', 'hostNamespaces'],
+        ['Pod/flagged', 'denied', `flagged image registry.example/scan/evil@${FLAGGED}, hostNamespaces`],
+        ['Pod/foreign', 'denied', 'hostNamespaces'],
+        ['Pod/suspended', 'denied', 'hostNamespaces'],
+      ])
+      // Exempt from checks, not from verdicts.
+      const config = join(folder.path, 'drawbridge.yaml')
+      writeFileSync(config, `exemptions: { namespaces: [${LAPSED}] }\n`)
+      const exempt = scan('-n', LAPSED, '--config', config)
+      assert.match(exempt.err, /^drawbridge: namespace scan-lapsed is exempt by the configuration/)
+      assert.match(exempt.out, /\n5 pods in 1 namespace: 4 clean, 1 would be denied\n$/)
+    } finally {
+      folder.remove()
+      await cluster.kubectl(['delete', 'namespace', LAPSED, '--wait=false'])
+      await cluster.kubectl([
+        'delete', 'admissionexception', 'scan-active', 'scan-expired', 'scan-suspended', 'scan-foreign',
+      ]) // prettier-ignore
     }
   })
 

@@ -27,6 +27,7 @@ export function admissionContext(setting: {
       reviewAnswered: nothing,
       reviewRefused: nothing,
       exceptionsUsed: nothing,
+      exceptionUsesUnconfirmed: nothing,
       exceptionMalformed: nothing,
       namespaceLookupFailed: nothing,
       httpError: (_listener, _status, error) => setting.onError?.(error),

@@ -64,6 +64,7 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, p
     reviewAnswered: ({ outcome }) => void outcomes.push(outcome),
     reviewRefused: (_webhook, reason) => void refused.push(reason),
     exceptionsUsed: nothing,
+    exceptionUsesUnconfirmed: nothing,
     exceptionMalformed: nothing,
     namespaceLookupFailed: (namespace) => void errors.push(`lookup of ${namespace}`),
     httpError: (_listener, _status, error) => void errors.push(error.message),

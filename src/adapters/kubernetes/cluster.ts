@@ -4,9 +4,11 @@ import { parseReference } from '../../kube/reference.ts'
 import type { Labels } from '../../kube/types.ts'
 import { GROUP, VERSION } from '../../kube/names.ts'
 import type { ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
-import type { ExceptionSource, ListedException } from '../../policy/exceptionUses.ts'
+import type { ExceptionSource, ListedException, OnUseCounted } from '../../policy/exceptionUses.ts'
 import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
 import type { KubernetesClient } from './client.ts'
+import { confirmUses } from './confirmUses.ts'
+import type { ConfirmUsesOptions } from './confirmUses.ts'
 import { watchContainers } from './containerDirectory.ts'
 import { EXCEPTIONS_PATH, readListedException, watchExceptions } from './exceptions.ts'
 import { createKubernetesVerdictStore } from './imageVerdicts.ts'
@@ -44,6 +46,15 @@ export interface AdmissionView<T> {
   stop(): Promise<void>
 }
 
+/** What the admission thread is told of. */
+export interface AdmissionListeners {
+  /** One line for people. */
+  readonly onProblem: (message: string) => void
+  readonly onUseCounted: OnUseCounted
+  /** Uses of exceptions that a review claimed and the API server did not confirm. */
+  readonly onUnconfirmed: ConfirmUsesOptions['onUnconfirmed']
+}
+
 /** The minor version of the cluster (35 for 1.35); undefined where it says none. */
 export async function readMinor(client: KubernetesClient): Promise<number | undefined> {
   const { minor } = (await client.request('GET', '/version')) as { readonly minor?: unknown }
@@ -56,13 +67,24 @@ export async function readMinor(client: KubernetesClient): Promise<number | unde
 export async function watchForAdmission<T extends object>(
   kubeconfig: string | undefined,
   loadProfile: ProfilesOptions<T>['load'],
-  onProblem: (message: string) => void,
+  { onProblem, onUseCounted, onUnconfirmed }: AdmissionListeners,
 ): Promise<AdmissionView<T>> {
   const client = connect(kubeconfig)
   const namespaces = watchNamespaces({ client, onProblem })
   const exceptions = watchExceptions({ client, now: () => Date.now(), onProblem })
+  const uses = confirmUses({
+    client,
+    now: () => Date.now(),
+    onConfirmed(names, by) {
+      exceptions.recordUse(names, by)
+      onUseCounted(names, by)
+    },
+    onUnconfirmed,
+    onProblem,
+  })
   const profiles = watchProfiles({ client, load: loadProfile, now: () => performance.now(), onProblem })
   const stop = async (): Promise<void> => {
+    await uses.stop()
     await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop()])
     client.close()
   }
@@ -89,7 +111,7 @@ export async function watchForAdmission<T extends object>(
     minor: () => minor,
     all: namespaces.all,
     profiles,
-    exceptions,
+    exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
     async stop() {
       clearInterval(timer)
       await stop()

@@ -23,7 +23,9 @@ export interface ExceptionsOptions {
   readonly flushMs?: number | undefined
 }
 
-export interface Exceptions extends ExceptionSource {
+export interface Exceptions extends Pick<ExceptionSource, 'find' | 'list'> {
+  /** Counts one confirmed use for each name: in memory, written later. */
+  recordUse(names: readonly string[], by: string): void
   /** Resolves when every exception is known. Rejects with what to do when the CRD is missing, or with what went wrong last. */
   synced(timeoutMs: number): Promise<void>
   /** Writes what is still only in memory, then ends the watch. */
