@@ -35,6 +35,8 @@ export function admissionContext(setting: {
       verdictsIndexed: nothing,
       certificateLoaded: nothing,
       clusterProblem: nothing,
+      secretsLoaded: nothing,
+      secretProblem: nothing,
     },
     now: () => 0,
     clock: () => 0,

@@ -70,6 +70,8 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
     verdictsIndexed: nothing,
     certificateLoaded: nothing,
     clusterProblem: nothing,
+    secretsLoaded: nothing,
+    secretProblem: nothing,
   }
   const context = {
     namespaces: {
