@@ -14,9 +14,13 @@ import { parseReference } from './kube/reference.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
 import { alertsApp } from './server/alertsApp.ts'
+import { clientCertificates } from './server/clientCertificate.ts'
+import { createAuthenticator } from './server/credentials.ts'
 import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
 import type { Listener } from './server/listener.ts'
+import { createTokenReviews } from './server/tokenReviews.ts'
+import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
 import type { Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
@@ -32,6 +36,8 @@ export interface AlertThreadOptions {
   readonly certificate: string
   readonly key: string
   readonly credentials: readonly Credential[]
+  /** PEM; undefined: clients are not asked for certificates. */
+  readonly clientCa?: string | undefined
 }
 
 /** What the admission thread can ask of this one. */
@@ -44,6 +50,7 @@ export interface AlertThreadApi {
   release(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   metrics(parameters: undefined): Promise<unknown>
   setCertificate(parameters: { readonly certificate: string; readonly key: string }): void
+  setCredentials(parameters: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): void
   stop(parameters: { readonly graceMilliseconds: number }): Promise<void>
 }
 
@@ -60,6 +67,8 @@ interface Ledger {
   readonly parking: ParkingLot
   /** Undefined: standalone. */
   readonly directory?: ContainerDirectory | undefined
+  /** Undefined: standalone. */
+  readonly reviewToken?: ReviewToken | undefined
   /** Where the cluster's containers are reported. */
   onRecord?(listener: (record: ContainerRecord) => void): void
   /** What was found damaged, one line each. */
@@ -78,6 +87,20 @@ const logger = createLogger({ level: config.log.level, thread: 'alerts' })
 const observer = createAlertObserver(logger, registry)
 
 const ledger = await openLedger()
+const reviewToken =
+  ledger.reviewToken === undefined
+    ? undefined
+    : createTokenReviews({
+        review: ledger.reviewToken,
+        now: () => performance.now(),
+        onFailed: (error) => observer.tokenReviewFailed(error),
+      })
+/** By what is known of credentials now. */
+let authenticate = createAuthenticator(options.credentials, reviewToken)
+let { clientCa } = options
+const verdictsPerHour = new Map(
+  config.alerts.credentials.map((credential) => [credential.name, credential.verdictsPerHour]),
+)
 let listener: Listener | undefined
 let sweeper: NodeJS.Timeout | undefined
 /** Changes that the admission thread has been told of but has not confirmed. */
@@ -90,6 +113,7 @@ const correlator = createCorrelator({
   parseReference,
   clock: () => Date.now(),
   ...correlationOptions(config),
+  verdictsPerHour: (credential) => verdictsPerHour.get(credential) ?? config.alerts.limits.verdictsPerHour,
   observe: {
     alertDecided: ({ decision, alert, verdict, reason }) =>
       observer.alertDecided(decision, { rule: alert.rule, verdict, reason }),
@@ -111,6 +135,7 @@ const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
   },
   setCertificate: ({ certificate, key }: { readonly certificate: string; readonly key: string }) =>
     listener?.setCertificate(certificate, key),
+  setCredentials,
   stop,
 } satisfies AlertThreadApi)
 
@@ -151,6 +176,13 @@ async function openLedger(): Promise<Ledger> {
   }
 }
 
+function setCredentials(next: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): void {
+  authenticate = createAuthenticator(next.credentials, reviewToken)
+  if (next.clientCa === undefined || next.clientCa === clientCa) return
+  clientCa = next.clientCa
+  listener?.setClientCa(clientCa)
+}
+
 async function start(): Promise<{ readonly port: number }> {
   // First, so that no change between the load and the watch is missed.
   correlator.onChange((change) => tellAdmission([change]))
@@ -178,11 +210,15 @@ async function start(): Promise<{ readonly port: number }> {
     port: options.port,
     certificate: options.certificate,
     key: options.key,
+    clientCa,
     handler: alertsApp({
       sources: sources.map(({ name }) => name),
-      credentials: options.credentials,
+      authenticate: (presented) => authenticate(presented),
+      certificateOf: clientCertificates(() => Date.now()),
       handle: handleAlerts,
+      now: () => performance.now(),
       onRefused: (source, reason) => observer.alertRequestRefused(source, reason),
+      onCredential: (name, result) => observer.credentialUsed(name, result),
       onError: (status, error) => observer.httpError(status, error),
     }),
   })

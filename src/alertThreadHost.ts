@@ -12,6 +12,7 @@ export interface AlertThread {
   /** The thread's metrics as prom-client's JSON; empty while it is not running. */
   metrics(): Promise<unknown>
   setCertificate(certificate: string, key: string): Promise<void>
+  setCredentials(next: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): Promise<void>
   stop(graceMilliseconds: number): Promise<void>
 }
 
@@ -90,6 +91,10 @@ export async function startAlertThread(host: {
     async setCertificate(certificate, key) {
       options = { ...options, certificate, key }
       await current?.remote.setCertificate({ certificate, key })
+    },
+    async setCredentials({ credentials, clientCa }) {
+      options = { ...options, credentials, clientCa }
+      await current?.remote.setCredentials({ credentials, clientCa })
     },
     async stop(graceMilliseconds) {
       stopping = true

@@ -15,9 +15,10 @@ import { resolveLive } from '../webhooks/context.ts'
 import { clusterView, standaloneView } from './admissionView.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { ownerWorkload } from './adapters/kubernetes/owner.ts'
+import { sources } from './alerts/sources/index.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
-import { keepToken, readToken } from './config/secrets.ts'
+import { checkCredentials, followSecrets, secretReader } from './config/credentials.ts'
 import { writeServerFile } from './config/serverFile.ts'
 import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
@@ -27,7 +28,6 @@ import { cachePolicies } from './policy/policyCache.ts'
 import { parseReference } from './kube/reference.ts'
 import type { ObjectMeta } from './kube/types.ts'
 import { adminApp } from './server/adminApp.ts'
-import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
 import type { Listener } from './server/listener.ts'
 import { webhookApp } from './server/webhookApp.ts'
@@ -57,11 +57,15 @@ export interface RunningServer {
 const DEFAULT_CONFIG_FILE = 'drawbridge.yaml'
 /** How often the serving certificate is looked at; it is renewed months before it ends. */
 const CERTIFICATE_POLL_MILLISECONDS = 60 * 60 * 1000
+/** How often tokens and the client CA are looked at: a token that leaked should not live long. */
+const SECRET_POLL_MILLISECONDS = 5_000
 
-async function loadConfig(file: string | undefined): Promise<Config> {
+async function loadConfig(file: string | undefined, standalone: boolean): Promise<Config> {
   const path = file ?? DEFAULT_CONFIG_FILE
   try {
-    return parseConfig(await readFile(path, 'utf8'), path)
+    const config = parseConfig(await readFile(path, 'utf8'), path)
+    checkCredentials(config, path, { sources: sources.map(({ name }) => name), standalone })
+    return config
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' && file === undefined) return parseConfig('', path)
@@ -70,23 +74,12 @@ async function loadConfig(file: string | undefined): Promise<Config> {
   }
 }
 
-async function credentialsOf(config: Config, alertToken: string): Promise<Credential[]> {
-  const configured = await Promise.all(
-    config.alerts.credentials.map(async ({ name, token, tokenFile, sources }) => ({
-      name,
-      token: token ?? (await readToken(tokenFile!)),
-      sources,
-    })),
-  )
-  return [{ name: 'generated', token: alertToken }, ...configured]
-}
-
 /**
  * Starts everything and resolves when alerts and reviews are answered.
  * Rejects with one clear line when the configuration, a port, the data folder or a certificate cannot be used.
  */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
-  const config = await loadConfig(options.configFile)
+  const config = await loadConfig(options.configFile, options.standalone)
   const logger = createLogger({ level: config.log.level, thread: 'admission' })
   const registry = new Registry()
   const observer = createAdmissionObserver(logger, registry)
@@ -102,11 +95,10 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   let certificates = await readCertificates()
   observer.certificateLoaded(expiresAt(certificates.leaf.certificate))
 
-  const alertToken = await keepToken(join(data, 'alert-token'))
-  const adminToken =
-    config.admin.tokenFile === undefined
-      ? await keepToken(join(data, 'admin-token'))
-      : await readToken(config.admin.tokenFile)
+  const secretProblem = (problem: string): void => observer.secretProblem(problem)
+  const tokenFiles = { alertToken: join(data, 'alert-token'), adminToken: join(data, 'admin-token') }
+  const readSecrets = secretReader(config, tokenFiles, secretProblem)
+  let secrets = await readSecrets()
 
   const reasons = new Set<string>(['verdicts are being loaded'])
   const index = createVerdictIndex()
@@ -128,7 +120,8 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       port: alertsPort,
       certificate: certificates.leaf.certificate,
       key: certificates.leaf.key,
-      credentials: await credentialsOf(config, alertToken),
+      credentials: secrets.credentials,
+      clientCa: secrets.clientCa,
     },
     applyVerdicts(changes) {
       for (const change of changes) index.apply(change)
@@ -195,7 +188,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         host: options.host ?? config.admin.address,
         port: options.adminPort ?? (options.port === undefined ? config.admin.port : 0),
         handler: adminApp({
-          adminToken,
+          adminTokens: () => secrets.adminTokens,
           notReady: () => [...reasons],
           async metrics() {
             const parts = [await registry.getMetricsAsJSON(), await alertThread.metrics()]
@@ -243,25 +236,38 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
             : address
     return `https://${reachable}:${port}`
   }
-  const file: ServerFile = {
+  const serverFileOf = ({ alertTokens, adminTokens }: typeof secrets): ServerFile => ({
     webhook: url(host, webhook.port),
     alerts: url(options.host ?? config.alerts.address, alertThread.port()),
     admin: url(options.host ?? config.admin.address, admin.port),
     ca: resolve(certificates.authorityFile),
-    alertToken,
-    adminToken,
+    alertToken: alertTokens[0]!,
+    adminToken: adminTokens[0]!,
     pid: process.pid,
-  }
+  })
   const serverFile = join(data, 'server.json')
-  await writeServerFile(serverFile, file)
+  await writeServerFile(serverFile, serverFileOf(secrets))
+  const stopFollowing = followSecrets({
+    read: readSecrets,
+    initial: secrets,
+    everyMilliseconds: SECRET_POLL_MILLISECONDS,
+    onProblem: secretProblem,
+    async onChange(next) {
+      await alertThread.setCredentials(next)
+      secrets = next
+      observer.secretsLoaded()
+      await writeServerFile(serverFile, serverFileOf(next))
+    },
+  })
 
   return {
-    file,
+    file: serverFileOf(secrets),
     config,
     notReady: () => [...reasons],
     async stop() {
       reasons.add('stopping')
       clearInterval(certificateTimer)
+      await stopFollowing()
       // In a cluster the endpoints learn of it only after a while: keep serving until they have.
       if (kubernetes !== undefined) await new Promise((done) => setTimeout(done, config.drain))
       await Promise.all([webhook.drain(config.drain), alertThread.stop(config.drain)])

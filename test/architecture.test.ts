@@ -38,7 +38,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   'src/observe': { folders: [], packages: ['pino', 'prom-client'] },
   'src/config': { folders: [], packages: ['js-yaml', 'zod', 'node:crypto', 'node:fs/promises'] },
-  'src/server': { folders: [], packages: ['express', 'node:https', 'node:http', 'node:net', 'node:crypto'] },
+  'src/server': {
+    folders: [],
+    packages: ['express', 'node:https', 'node:http', 'node:net', 'node:tls', 'node:crypto'],
+  },
   'src/cli': {
     folders: ['src/kube', 'src/policy', 'src/mutation', 'src/alerts', 'src/verdicts', 'src/correlator', 'src/config'],
     packages: [

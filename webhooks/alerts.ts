@@ -18,7 +18,7 @@ export function createAlerts(options: {
   const { correlator, observer } = options
   const sources = new Map(options.sources.map((source) => [source.name, source]))
 
-  return async (name, body) => {
+  return async (name, body, credential) => {
     const source = sources.get(name)
     if (source === undefined) return errorReply(404, 'unknown source')
     if (body.length === 0) return errorReply(400, 'the body is empty; wanted an alert as JSON')
@@ -28,10 +28,11 @@ export function createAlerts(options: {
     let telemetry = 0
     for (const entry of split.items) {
       const decoded = 'refused' in entry ? { kind: 'refused' as const, ...entry.refused } : source.decode(entry.item)
-      if (decoded.kind === 'finding') findings.push(decoded.alert)
+      if (decoded.kind === 'finding') findings.push({ ...decoded.alert, credential })
       else if (decoded.kind === 'telemetry') telemetry++
       else refused.push({ line: entry.line, code: decoded.code, message: decoded.message })
     }
+    const count = findings.length + telemetry + refused.length
     observer.alertsDecoded({
       source: name,
       findings: findings.length,
@@ -47,6 +48,7 @@ export function createAlerts(options: {
       // Not acknowledged: nothing that the sender was told is lost.
       observer.storeFailed(error)
       return {
+        alerts: count,
         ...errorReply(503, 'the ledger could not be written; send the alert again'),
         headers: { 'Retry-After': '1' },
       }
@@ -60,6 +62,9 @@ export function createAlerts(options: {
         .map(({ alert, decision, verdict, phase, reason }) => ({ rule: alert.rule, decision, verdict, phase, reason })),
     }
     // A batch with some bad items is accepted: kube-apiserver sends a whole batch again after any error.
-    return jsonReply(findings.length + telemetry === 0 && refused.length > 0 ? 400 : 200, answer)
+    return {
+      alerts: count,
+      ...jsonReply(findings.length + telemetry === 0 && refused.length > 0 ? 400 : 200, answer),
+    }
   }
 }

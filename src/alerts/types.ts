@@ -33,6 +33,8 @@ export interface RuntimeAlert {
   readonly imageDigest?: string | undefined
   /** What the alert is about, declared by the decoder (Falco: `proc.exepath`). Part of the key of repeats. */
   readonly target: string
+  /** Whose credential it came with, and the only node whose containers that sender may accuse. Set at the endpoint, never by a decoder. */
+  readonly credential?: { readonly name: string; readonly node?: string | undefined } | undefined
 }
 
 /** Codes are stable: they are metric labels and appear in `replay` output. */

@@ -27,16 +27,43 @@ const ruleOverride = z.strictObject({
   weight: z.number().min(0).max(1000).optional(),
 })
 
+/** What one credential may do; a limit of its own instead of the one for all. */
+const alertsPerSecond = z.int().min(1).max(1_000_000)
+const verdictsPerHour = z.int().min(1).max(1_000_000)
+
+const RECOGNISED_BY = ['token', 'tokenFile', 'certificate', 'serviceAccount'] as const
+
 const credential = z
   .strictObject({
     name: z.string().min(1).max(63),
     token: z.string().regex(/^\S*$/, 'wanted no white space').min(16, 'wanted at least 16 characters').optional(),
     tokenFile: z.string().min(1).optional(),
+    certificate: z
+      .strictObject({
+        commonName: z.string().min(1).max(64).optional(),
+        dnsName: z.string().min(1).max(253).optional(),
+        uri: z.string().min(1).max(2048).optional(),
+      })
+      .refine((names) => Object.keys(names).length === 1, 'wanted one of commonName, dnsName and uri')
+      .optional(),
+    serviceAccount: z
+      .string()
+      .regex(/^[a-z0-9][-a-z0-9]{0,62}\/[a-z0-9][-.a-z0-9]{0,252}$/, 'wanted namespace/name of a service account')
+      .optional(),
     sources: z.array(z.string()).min(1).optional(),
+    node: z.string().min(1).max(253).optional(),
+    nodeFromToken: z.boolean().optional(),
+    alertsPerSecond: alertsPerSecond.optional(),
+    verdictsPerHour: verdictsPerHour.optional(),
   })
   .refine(
-    ({ token, tokenFile }) => (token === undefined) !== (tokenFile === undefined),
-    'wanted either token or tokenFile',
+    (settings) => RECOGNISED_BY.filter((key) => settings[key] !== undefined).length === 1,
+    'wanted one of token, tokenFile, certificate and serviceAccount',
+  )
+  .refine(
+    ({ nodeFromToken, serviceAccount, node }) =>
+      nodeFromToken !== true || (serviceAccount !== undefined && node === undefined),
+    'nodeFromToken is for a serviceAccount, and instead of node',
   )
 
 /** Exported for the documentation, which lists exactly its keys. */
@@ -46,9 +73,24 @@ export const schema = z.strictObject({
     .strictObject({
       address: z.string().min(1).default('127.0.0.1'),
       port: port.default(8444),
+      clientCa: z.string().min(1).optional(),
+      limits: z
+        .strictObject({
+          alertsPerSecond: alertsPerSecond.default(20_000),
+          verdictsPerHour: verdictsPerHour.default(1000),
+        })
+        .prefault({}),
       credentials: z.array(credential).max(64).default([]),
     })
-    .prefault({}),
+    .prefault({})
+    .refine(
+      ({ credentials }) => new Set(credentials.map(({ name }) => name).concat('generated')).size > credentials.length,
+      'credentials: two have the same name, or one is called "generated"',
+    )
+    .refine(
+      ({ clientCa, credentials }) => clientCa !== undefined || credentials.every(({ certificate }) => !certificate),
+      'a credential with a certificate needs clientCa',
+    ),
   admin: z
     .strictObject({
       address: z.string().min(1).default('127.0.0.1'),

@@ -55,6 +55,8 @@ export interface CorrelatorOptions {
   readonly rules?: ClassifyOptions | undefined
   readonly thresholds?: Partial<Thresholds> | undefined
   readonly limits?: Partial<CorrelatorLimits> | undefined
+  /** Verdicts that a credential may begin or raise in an hour, by its name; undefined: as many as it likes. */
+  readonly verdictsPerHour?: ((credential: string) => number | undefined) | undefined
   readonly observe?: CorrelatorEvents | undefined
 }
 

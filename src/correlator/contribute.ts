@@ -19,6 +19,9 @@ import { repeatKey } from './dedupe.ts'
 /** An event from before is a broken clock: the receipt time counts. */
 export const PLAUSIBLE_SINCE = Date.UTC(2015, 0, 1)
 
+/** Clocks of nodes differ by as much; a time further ahead is no time of an event. */
+export const CLOCK_SKEW_MS = 5 * 60_000
+
 /** An older event is evidence without weight. */
 export const MAX_AGE_MS = 24 * 3600_000
 
@@ -30,14 +33,18 @@ export interface Effect {
   readonly evidence: readonly Evidence[]
 }
 
-/** The time that counts (milliseconds): the event's own, or the receipt's when that one is implausible or in the future. */
+/**
+ * The time that counts (milliseconds): the event's own, or the receipt's when that one is implausible or in the future. `implausible`: more
+ * than a clock's difference, so that nobody knows whether the event was before or after something else.
+ */
 export function countedTime(
   alert: RuntimeAlert,
   receivedAt: number,
-): { readonly time: number; readonly tooOld: boolean } {
+): { readonly time: number; readonly tooOld: boolean; readonly implausible: boolean } {
   const plausible = alert.time >= PLAUSIBLE_SINCE && alert.time <= receivedAt
   const time = plausible ? alert.time : receivedAt
-  return { time, tooOld: receivedAt - time > MAX_AGE_MS }
+  const implausible = !plausible && !(alert.time > receivedAt && alert.time <= receivedAt + CLOCK_SKEW_MS)
+  return { time, tooOld: receivedAt - time > MAX_AGE_MS, implausible }
 }
 
 /** The effect of one alert; `weight` 0 leaves evidence only. */

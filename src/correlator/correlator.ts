@@ -27,6 +27,7 @@ import { createSeenEvents, eventKey, isAlreadyDurable, isBeforeRelease } from '.
 import { createMemoryParkingLot } from './parkingLot.ts'
 import type { ContainerRecord, Outcome, ParkedAlert } from './types.ts'
 import { createRoom } from './room.ts'
+import { createSenderLimits, timeRefused } from './senderLimits.ts'
 import { createTags, isPinned } from './tags.ts'
 import { createWriter, NoRoomError, NoSuchVerdictError } from './writer.ts'
 
@@ -46,6 +47,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const waitingEvidence = new Map<string, VerdictFacts>()
   const evidenceWrittenAt = new LRUCache<string, number>({ max: 10_000 })
   const tags = createTags(limits.tags)
+  const senders = createSenderLimits(options.verdictsPerHour ?? (() => undefined), clock)
   let stopWatching: (() => void) | undefined
 
   const publish = (change: VerdictChange): void => {
@@ -138,13 +140,18 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const name = nameFor(image)
     if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
     const classification = classify(alert, options.rules)
-    const { time, tooOld } = countedTime(alert, receivedAt)
-    const weight = tooOld ? 0 : classification.weight
-    const effect = effectOf(alert, { ...classification, weight }, image, time)
+    const { time, tooOld, implausible } = countedTime(alert, receivedAt)
     const known = ledger.get(name)
+    const withoutWeight =
+      tooOld || classification.weight === 0
+        ? undefined
+        : (timeRefused(implausible, known) ?? senders.refuse(alert, image.node, name, known))
+    const weight = tooOld || withoutWeight !== undefined ? 0 : classification.weight
+    const effect = effectOf(alert, { ...classification, weight }, image, time)
     const outcome = { alert, ...(known === undefined ? {} : { verdict: name, phase: known.phase }) }
     if (weight === 0) {
       keepEvidence(name, effect)
+      if (withoutWeight !== undefined) return { ...outcome, ...withoutWeight }
       return tooOld
         ? { ...outcome, decision: 'too-old', reason: 'the event is older than 24 h: evidence without weight' }
         : {

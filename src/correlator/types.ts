@@ -43,6 +43,12 @@ export type AlertDecision =
   | 'no-weight'
   /** Evidence at most: the event is older than 24 h. */
   | 'too-old'
+  /** Evidence at most: the container runs on another node than the sender is bound to. */
+  | 'wrong-node'
+  /** Evidence at most: the sender has accused as many images within an hour as it may. */
+  | 'over-budget'
+  /** Evidence at most: its time says nothing, and a person's decision could be older or newer. */
+  | 'implausible-time'
   /** It would only be observed, and the ledger is full of verdicts: not kept. */
   | 'no-room'
   /** A process outside any container: there is no image. */

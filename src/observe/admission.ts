@@ -38,6 +38,10 @@ export interface AdmissionObserver {
   alertThreadEnded(reason: string): void
   verdictsIndexed(images: number): void
   certificateLoaded(expiresAt: number): void
+  /** Tokens or the client CA were read again and are in use. */
+  secretsLoaded(): void
+  /** A file of a secret cannot be used; what was read before stays in use. */
+  secretProblem(problem: string): void
   /** A watch was lost or a read failed; it is being repaired. */
   clusterProblem(message: string): void
 }
@@ -115,6 +119,13 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     registers,
   })
 
+  const secretReloads = new Counter({
+    name: 'drawbridge_secret_reloads_total',
+    help: 'Times that tokens or the client CA had changed and were read again, and times that a file could not be used.',
+    labelNames: ['result'],
+    registers,
+  })
+
   return {
     reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
       requests.inc({ webhook, outcome })
@@ -165,6 +176,14 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     verdictsIndexed(images) {
       indexed.set(images)
+    },
+    secretsLoaded() {
+      secretReloads.inc({ result: 'loaded' })
+      logger.info('tokens or the client CA have changed; the new ones are in use')
+    },
+    secretProblem(problem) {
+      secretReloads.inc({ result: 'failed' })
+      logger.error({ problem }, 'a secret cannot be read again')
     },
     clusterProblem(message) {
       logger.warn({ problem: message }, 'the cluster could not be followed for a moment')

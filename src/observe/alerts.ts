@@ -17,6 +17,10 @@ export interface AlertRequest {
 export interface AlertObserver {
   alertsDecoded(request: AlertRequest): void
   alertRequestRefused(source: string, reason: string): void
+  /** A request with a valid credential; `name` is one of the configured ones. */
+  credentialUsed(name: string, result: string): void
+  /** A token could not be verified, because the API server could not be asked. */
+  tokenReviewFailed(error: unknown): void
   /** One alert was decided; `decision` is an enum, the rest is for the log. */
   alertDecided(
     decision: string,
@@ -56,6 +60,17 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     name: 'drawbridge_alert_requests_refused_total',
     help: 'Alert requests refused before decoding: no credential, wrong source, too many at once.',
     labelNames: ['source', 'reason'],
+    registers,
+  })
+  const credentials = new Counter({
+    name: 'drawbridge_alert_credential_requests_total',
+    help: 'Alert requests with a valid credential, by its name and by whether they were let in.',
+    labelNames: ['credential', 'result'],
+    registers,
+  })
+  const reviewFailures = new Counter({
+    name: 'drawbridge_token_review_failures_total',
+    help: 'Service account tokens that the API server could not be asked about; the alerts were answered 503.',
     registers,
   })
   const decisions = new Counter({
@@ -105,6 +120,14 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     alertRequestRefused(source, reason) {
       refusedRequests.inc({ source, reason })
       logger.warn({ source, reason }, 'alert request refused')
+    },
+    credentialUsed(credential, result) {
+      credentials.inc({ credential, result })
+      if (result !== 'accepted') logger.warn({ credential, result }, 'a credential was not let in')
+    },
+    tokenReviewFailed(error) {
+      reviewFailures.inc()
+      logger.error({ error: errorText(error) }, 'a token could not be verified; the alert was not acknowledged')
     },
     alertDecided(decision, { rule, verdict, reason }) {
       decisions.inc({ decision })

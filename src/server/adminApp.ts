@@ -28,7 +28,8 @@ const ADMIN_LIMIT_BYTES = 64 * 1024
 
 /** Builds the app; it does not listen. */
 export function adminApp(options: {
-  readonly adminToken: string
+  /** Each of them is accepted; asked at every request, because their file may have changed. */
+  readonly adminTokens: () => readonly string[]
   readonly notReady: ReadinessReasons
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   readonly verdicts: VerdictApi
@@ -37,7 +38,6 @@ export function adminApp(options: {
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
-  const findCredential = credentialChecker([{ name: 'admin', token: options.adminToken }])
 
   app.get('/livez', (_request, response) => {
     sendReply(response, { status: 200, contentType: 'text/plain; charset=utf-8', body: 'ok\n' })
@@ -53,7 +53,8 @@ export function adminApp(options: {
   })
 
   const authorize: RequestHandler = (request, response, next) => {
-    if (findCredential(request.headers.authorization) !== undefined) next()
+    const find = credentialChecker([{ tokens: options.adminTokens() }])
+    if (find(request.headers.authorization) !== undefined) next()
     else
       sendReply(response, {
         ...errorReply(401, 'the admin token is needed as Bearer token'),

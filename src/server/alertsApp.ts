@@ -1,12 +1,29 @@
 /** The alert listener: `POST /alerts/<source>`, with a credential that is checked before the body is read. */
 import type { Express, RequestHandler } from 'express'
-import type { Credential } from './credentials.ts'
-import { credentialChecker } from './credentials.ts'
+import type { Socket } from 'node:net'
+import type { ClientCertificate } from './clientCertificate.ts'
+import type { Authentication, Presented } from './credentials.ts'
+import type { RateLimit } from './rateLimit.ts'
+import { rateLimit } from './rateLimit.ts'
 import { bodyOf, errorAnswers, errorReply, newApp, notFound, readBody, requireJson, sendReply } from './reply.ts'
 import type { Reply } from './reply.ts'
 
-/** Takes one request's bytes for a source. Resolves when every effect is durable. */
-export type AlertHandler = (source: string, body: Buffer) => Promise<Reply>
+/** Whose credential it was, and the only node whose containers it may accuse. */
+export interface Sender {
+  readonly name: string
+  readonly node?: string | undefined
+}
+
+/** Takes one request's bytes for a source. Resolves when every effect is durable; `alerts`: how many there were, for the sender's rate limit. */
+export type AlertHandler = (
+  source: string,
+  body: Buffer,
+  sender: Sender,
+) => Promise<Reply & { readonly alerts?: number | undefined }>
+
+/** Why a request never reached a decoder. */
+export type RefusedRequest =
+  'unauthorized' | 'wrong-source' | 'busy' | 'unknown-source' | 'bad-request' | 'rate-limited' | 'unverifiable'
 
 /** kube-apiserver's audit batches are the largest: 10 MiB, plus one event. */
 export const ALERT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -14,56 +31,97 @@ export const ALERT_LIMIT_BYTES = 16 * 1024 * 1024
 /** Requests under way at once; more are answered 503 so that a flood cannot fill the memory with bodies. */
 const MAXIMUM_IN_FLIGHT = 256
 
-/** Builds the app; it does not listen. `onRefused` counts requests that never reached a decoder. */
+/**
+ * Builds the app; it does not listen.
+ *
+ * @param options.certificateOf the verified client certificate of a connection
+ * @param options.now milliseconds of a steady clock, for rate limits
+ * @param options.onRefused counts requests that never reached a decoder
+ * @param options.onCredential counts requests by the name of their credential
+ */
 export function alertsApp(options: {
   readonly sources: readonly string[]
-  readonly credentials: readonly Credential[]
+  readonly authenticate: (presented: Presented) => Promise<Authentication>
+  readonly certificateOf?: ((socket: Socket) => ClientCertificate | undefined) | undefined
   readonly handle: AlertHandler
-  readonly onRefused: (
-    source: string,
-    reason: 'unauthorized' | 'wrong-source' | 'busy' | 'unknown-source' | 'bad-request',
-  ) => void
+  readonly now: () => number
+  readonly onRefused: (source: string, reason: RefusedRequest) => void
+  readonly onCredential: (name: string, result: 'accepted' | 'wrong-source' | 'rate-limited') => void
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
-  const findCredential = credentialChecker(options.credentials)
+  // By the name of the credential, of which the configuration has a few.
+  const limits = new Map<string, RateLimit>()
   let inFlight = 0
 
   // The source of a request that failed is a metric label: only known names may become one.
   const labelOf = (source: unknown): string => options.sources.find((known) => known === source) ?? 'unknown'
 
-  const authorize: RequestHandler = (request, response, next) => {
+  const limitOf = (name: string, perSecond: number): RateLimit => {
+    const limit = limits.get(name) ?? rateLimit(perSecond, options.now)
+    limits.set(name, limit)
+    return limit
+  }
+
+  const authorize: RequestHandler = async (request, response, next) => {
     const source = labelOf(request.params['source'])
-    const credential = findCredential(request.headers.authorization)
-    if (credential === undefined) {
+    const later = (status: number, message: string, seconds: number): void =>
+      sendReply(response, { ...errorReply(status, message), headers: { 'Retry-After': String(seconds) } })
+    const result = await options.authenticate({
+      authorization: request.headers.authorization,
+      certificate: options.certificateOf?.(request.socket),
+    })
+    if (result.kind === 'refused') {
       options.onRefused(source, 'unauthorized')
       response.set('Connection', 'close')
       const challenge = { 'WWW-Authenticate': 'Bearer realm="drawbridge", Basic realm="drawbridge"' }
-      sendReply(response, {
-        ...errorReply(401, 'no valid credential: send the alert token as Bearer token or as Basic password'),
-        headers: challenge,
-      })
-    } else if (source === 'unknown') {
+      sendReply(response, { ...errorReply(401, result.message), headers: challenge })
+      return
+    }
+    if (result.kind === 'unavailable') {
+      options.onRefused(source, 'unverifiable')
+      later(503, result.message, 1)
+      return
+    }
+    const { name, sources, alertsPerSecond } = result.credential
+    if (source === 'unknown') {
       options.onRefused(source, 'unknown-source')
       sendReply(response, errorReply(404, `unknown source; known are: ${options.sources.join(', ')}`))
-    } else if (credential.sources !== undefined && !credential.sources.includes(source)) {
-      options.onRefused(source, 'wrong-source')
-      sendReply(response, errorReply(403, `this credential may not send alerts as ${source}`))
-    } else if (inFlight >= MAXIMUM_IN_FLIGHT) {
-      options.onRefused(source, 'busy')
-      sendReply(response, {
-        ...errorReply(503, 'too many alert requests at once; try again'),
-        headers: { 'Retry-After': '1' },
-      })
-    } else {
-      inFlight++
-      response.once('close', () => inFlight--)
-      next()
+      return
     }
+    if (sources !== undefined && !sources.includes(source)) {
+      options.onRefused(source, 'wrong-source')
+      options.onCredential(name, 'wrong-source')
+      sendReply(response, errorReply(403, `this credential may not send alerts as ${source}`))
+      return
+    }
+    if (inFlight >= MAXIMUM_IN_FLIGHT) {
+      options.onRefused(source, 'busy')
+      later(503, 'too many alert requests at once; try again', 1)
+      return
+    }
+    const limit = alertsPerSecond === undefined ? undefined : limitOf(name, alertsPerSecond)
+    const wait = limit?.take() ?? 0
+    if (wait > 0) {
+      options.onRefused(source, 'rate-limited')
+      options.onCredential(name, 'rate-limited')
+      later(429, `this credential may send ${alertsPerSecond} alerts a second; try again`, wait)
+      return
+    }
+    options.onCredential(name, 'accepted')
+    inFlight++
+    response.once('close', () => inFlight--)
+    const sender: Sender = { name, node: result.node }
+    Object.assign(response.locals, { sender, limit })
+    next()
   }
 
   app.post('/alerts/:source', authorize, requireJson, readBody(ALERT_LIMIT_BYTES), async (request, response) => {
-    sendReply(response, await options.handle(String(request.params['source']), bodyOf(request)))
+    const { sender, limit } = response.locals as { readonly sender: Sender; readonly limit?: RateLimit }
+    const { alerts = 1, ...reply } = await options.handle(String(request.params['source']), bodyOf(request), sender)
+    // The request itself was one.
+    limit?.charge(Math.max(0, alerts - 1))
+    sendReply(response, reply)
   })
   app.use(notFound)
   app.use(

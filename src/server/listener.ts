@@ -1,4 +1,4 @@
-/** One TLS listener: starts, swaps its certificate without a restart, drains. Knows nothing of what it serves. */
+/** One TLS listener: starts, swaps its certificate and the client CA without a restart, drains. Knows nothing of what it serves. */
 import { createServer } from 'node:https'
 import type { Server } from 'node:https'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
@@ -14,6 +14,11 @@ export interface ListenerOptions {
   readonly certificate: string
   readonly key: string
   readonly handler: RequestListener
+  /**
+   * PEM. Clients are then asked for a certificate; without one, or with one of another CA, they are served all the same: `authorized` of
+   * the socket says which it was. Undefined: nobody is asked.
+   */
+  readonly clientCa?: string | undefined
   /** Called for errors of single connections: port scanners, clients that do not trust the CA. */
   readonly onConnectionError?: ((error: Error) => void) | undefined
 }
@@ -22,6 +27,8 @@ export interface Listener {
   readonly name: string
   readonly port: number
   setCertificate(certificate: string, key: string): void
+  /** Trusts this CA from now on. Connections whose certificate was verified by the one before are closed after what is under way on them. */
+  setClientCa(clientCa: string): void
   /** Stops accepting, answers what is under way with `Connection: close`, and resolves when the last one is answered or after the grace time. */
   drain(graceMilliseconds: number): Promise<void>
 }
@@ -35,10 +42,26 @@ const MAXIMUM_CONNECTIONS = 4096
 /** Starts listening; rejects with a message that says which option to change when the port is taken. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   let draining = false
+  let secure = { cert: options.certificate, key: options.key, ca: options.clientCa }
+  // Which client CA a connection was verified by: the first, the second, ...
+  let authority = 0
+  const verifiedBy = new WeakMap<Socket, number>()
   const server: Server = createServer(
-    { cert: options.certificate, key: options.key, minVersion: 'TLSv1.2', keepAlive: true, noDelay: true },
+    {
+      ...secure,
+      minVersion: 'TLSv1.2',
+      keepAlive: true,
+      noDelay: true,
+      requestCert: options.clientCa !== undefined,
+      rejectUnauthorized: false,
+    },
     (request: IncomingMessage, response: ServerResponse) => {
       if (draining) response.setHeader('Connection', 'close')
+      if (options.clientCa !== undefined) {
+        response.once('finish', () => {
+          if (verifiedBy.get(request.socket) !== authority) request.socket.end()
+        })
+      }
       options.handler(request, response)
     },
   )
@@ -46,6 +69,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   server.headersTimeout = REQUEST_MILLISECONDS
   server.requestTimeout = REQUEST_MILLISECONDS
   server.maxConnections = MAXIMUM_CONNECTIONS
+  server.on('secureConnection', (socket) => verifiedBy.set(socket, authority))
   server.on('tlsClientError', (error) => options.onConnectionError?.(error))
   // Without this listener Node answers malformed HTTP itself; with it the socket must be closed here.
   server.on('clientError', (error: Error, socket: Socket) => {
@@ -73,7 +97,15 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     name: options.name,
     port,
     setCertificate(certificate, key) {
-      server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' })
+      secure = { ...secure, cert: certificate, key }
+      server.setSecureContext({ ...secure, minVersion: 'TLSv1.2' })
+    },
+    setClientCa(clientCa) {
+      secure = { ...secure, ca: clientCa }
+      // A new context has new keys for session tickets: no session of the CA before is resumed.
+      server.setSecureContext({ ...secure, minVersion: 'TLSv1.2' })
+      authority++
+      server.closeIdleConnections()
     },
     async drain(graceMilliseconds) {
       draining = true

@@ -47,11 +47,17 @@ export function bodyOf(request: Request): Buffer {
   return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
 }
 
+/** In place of the router's own error, which repeats the path: somebody may have put a token there, and errors are logged. */
+const BAD_PATH: Error & { status?: number; type?: string; limit?: number } = Object.freeze(
+  Object.assign(new URIError('the path is not percent-encoded as it should be'), { status: 400 }),
+)
+
 /** Turns errors of the body reader and of handlers into one clear line; `onError` counts them. */
 export function errorAnswers(onError: (status: number, error: Error) => void): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   // oxlint-disable-next-line no-unused-vars
-  return (error: Error & { status?: number; type?: string; limit?: number }, _request, response, _next) => {
+  return (thrown: Error & { status?: number; type?: string; limit?: number }, _request, response, _next) => {
+    const error = thrown instanceof URIError ? BAD_PATH : thrown
     const status = typeof error.status === 'number' && error.status >= 400 && error.status < 600 ? error.status : 500
     onError(status, error)
     if (response.headersSent) {
@@ -70,9 +76,9 @@ export function errorAnswers(onError: (status: number, error: Error) => void): E
   }
 }
 
-/** Answers what no route took. */
+/** Answers what no route took, without the path: somebody may have put a token there. */
 export const notFound: RequestHandler = (request, response) => {
-  sendReply(response, errorReply(404, `no ${request.method} ${request.path.slice(0, 200)} here`))
+  sendReply(response, errorReply(404, `no such path for ${request.method}`))
 }
 
 /** An express app with the same safe settings for every listener. */

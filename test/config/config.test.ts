@@ -52,7 +52,42 @@ describe('drawbridge.yaml', () => {
     [
       'no token',
       'alerts: {credentials: [{name: a}]}',
-      'drawbridge.yaml: alerts.credentials.0: wanted either token or tokenFile',
+      'drawbridge.yaml: alerts.credentials.0: wanted one of token, tokenFile, certificate and serviceAccount',
+    ],
+    [
+      'two ways to know one sender',
+      'alerts: {credentials: [{name: a, token: token-of-enough-length, serviceAccount: falco/falco}]}',
+      'drawbridge.yaml: alerts.credentials.0: wanted one of token, tokenFile, certificate and serviceAccount',
+    ],
+    [
+      'a service account without its namespace',
+      'alerts: {credentials: [{name: a, serviceAccount: falco}]}',
+      'drawbridge.yaml: alerts.credentials.0.serviceAccount: wanted namespace/name of a service account',
+    ],
+    [
+      'two names of a certificate',
+      'alerts: {clientCa: ca.crt, credentials: [{name: a, certificate: {commonName: a, uri: b}}]}',
+      'drawbridge.yaml: alerts.credentials.0.certificate: wanted one of commonName, dnsName and uri',
+    ],
+    [
+      'a certificate that nobody verifies',
+      'alerts: {credentials: [{name: a, certificate: {commonName: a}}]}',
+      'drawbridge.yaml: alerts: a credential with a certificate needs clientCa',
+    ],
+    [
+      "a token's node without a token of that kind",
+      'alerts: {credentials: [{name: a, token: token-of-enough-length, nodeFromToken: true}]}',
+      'drawbridge.yaml: alerts.credentials.0: nodeFromToken is for a serviceAccount, and instead of node',
+    ],
+    [
+      'two credentials of one name',
+      'alerts: {credentials: [{name: a, token: token-of-enough-length}, {name: a, token: another-of-enough-length}]}',
+      'drawbridge.yaml: alerts: credentials: two have the same name, or one is called "generated"',
+    ],
+    [
+      "the generated credential's name",
+      'alerts: {credentials: [{name: generated, token: token-of-enough-length}]}',
+      'drawbridge.yaml: alerts: credentials: two have the same name, or one is called "generated"',
     ],
     [
       'an exemption by pattern',

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import supertest from 'supertest'
 import { adminApp } from '../../src/server/adminApp.ts'
 import { alertsApp } from '../../src/server/alertsApp.ts'
-import { credentialChecker } from '../../src/server/credentials.ts'
+import { createAuthenticator, credentialChecker } from '../../src/server/credentials.ts'
 import { jsonReply } from '../../src/server/reply.ts'
 import { REVIEW_LIMIT_BYTES, timeoutMilliseconds, webhookApp } from '../../src/server/webhookApp.ts'
 
@@ -139,12 +139,14 @@ describe('the alerts app', () => {
   const refused: string[] = []
   const app = alertsApp({
     sources: ['falco', 'falcosidekick'],
-    credentials: [
-      { name: 'all', token: TOKEN },
-      { name: 'only-falco', token: 'another-token-of-length', sources: ['falco'] },
-    ],
+    authenticate: createAuthenticator([
+      { name: 'all', tokens: [TOKEN] },
+      { name: 'only-falco', tokens: ['another-token-of-length'], sources: ['falco'] },
+    ]),
     handle: (source, body) => Promise.resolve(jsonReply(200, { source, bytes: body.length })),
+    now: () => 0,
     onRefused: (source, reason) => refused.push(`${source} ${reason}`),
+    onCredential: () => undefined,
     onError: () => undefined,
   })
   const post = (path: string): supertest.Test => supertest(app).post(path).set('Content-Type', 'application/json')
@@ -231,7 +233,7 @@ describe('the alerts app', () => {
 describe('the admin app', () => {
   let reasons: string[] = []
   const app = adminApp({
-    adminToken: TOKEN,
+    adminTokens: () => [TOKEN],
     notReady: () => reasons,
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'metric 1\n' }),
     exceptions: () => [{ name: 'legacy' }],
@@ -290,10 +292,11 @@ describe('the admin app', () => {
 describe('credentials', () => {
   it('finds which credential was shown', () => {
     const find = credentialChecker([
-      { name: 'one', token: 'token-one-token-one' },
-      { name: 'two', token: 'token-two-token-two' },
+      { name: 'one', tokens: ['token-one-token-one'] },
+      { name: 'two', tokens: ['token-two-token-two', 'token-two-before-it'] },
     ])
     assert.equal(find('Bearer token-two-token-two')?.name, 'two')
+    assert.equal(find('Bearer token-two-before-it')?.name, 'two')
     assert.equal(find('bearer   token-one-token-one ')?.name, 'one')
     assert.equal(find(`Basic ${Buffer.from('user:with:token-one-token-one').toString('base64')}`), undefined)
     assert.equal(find('Bearer token-one-token-one '.padEnd(10_000)), undefined)

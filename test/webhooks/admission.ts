@@ -36,6 +36,8 @@ export function admissionContext(setting: {
       verdictsIndexed: nothing,
       certificateLoaded: nothing,
       clusterProblem: nothing,
+      secretsLoaded: nothing,
+      secretProblem: nothing,
     },
     now: () => 0,
     clock: () => 0,

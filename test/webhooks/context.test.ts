@@ -73,6 +73,8 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, p
     verdictsIndexed: nothing,
     certificateLoaded: nothing,
     clusterProblem: nothing,
+    secretsLoaded: nothing,
+    secretProblem: nothing,
   }
   const context = {
     namespaces: {

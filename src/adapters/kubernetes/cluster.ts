@@ -17,6 +17,7 @@ import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
+import { reviewToken } from './tokenReview.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
 
 export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
@@ -123,6 +124,8 @@ export async function watchForAdmission<T extends object>(
 export interface AlertView {
   readonly store: VerdictStore
   readonly directory: ContainerDirectory
+  /** Whose token it is; undefined: not valid. Rejects when the API server cannot be asked. */
+  reviewToken(token: string): ReturnType<typeof reviewToken>
   /** Calls `onRecord` for every container known and seen from now on, those found before the call first. */
   onRecord(listener: (record: ContainerRecord) => void): void
   close(): Promise<void>
@@ -155,6 +158,7 @@ export async function watchForAlerts(
   return {
     store,
     directory,
+    reviewToken: (token) => reviewToken(client, token),
     onRecord(next) {
       listener = next
       for (const record of early ?? []) next(record)
