@@ -10,7 +10,10 @@ import type { Effort, Figure, Measurement } from './types.ts'
 
 const RATE = 20_000
 
-async function reviews(server: RunningProgram, milliseconds: number): Promise<{ times: readonly number[]; failed: number }> {
+async function reviews(
+  server: RunningProgram,
+  milliseconds: number,
+): Promise<{ times: readonly number[]; failed: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const ca = readFileSync(server.file.ca)
   const url = new URL(`${server.file.webhook}/validate`)
@@ -61,11 +64,23 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
     sender.send('stop')
     const flood = await result
     const p99 = percentile(loaded.times, 0.99) / percentile(idle.times, 0.99)
-    const statuses = Object.entries(flood.statuses).map(([status, count]) => `${status}: ${count}`).join(', ')
+    const statuses = Object.entries(flood.statuses)
+      .map(([status, count]) => `${status}: ${count}`)
+      .join(', ')
     return [
-      { what: 'review, p50, idle', value: percentile(idle.times, 0.5), unit: 'ms', note: `${idle.times.length} reviews` },
+      {
+        what: 'review, p50, idle',
+        value: percentile(idle.times, 0.5),
+        unit: 'ms',
+        note: `${idle.times.length} reviews`,
+      },
       { what: 'review, p99, idle', value: percentile(idle.times, 0.99), unit: 'ms' },
-      { what: 'review, p50, under alerts', value: percentile(loaded.times, 0.5), unit: 'ms', note: `${loaded.times.length} reviews` },
+      {
+        what: 'review, p50, under alerts',
+        value: percentile(loaded.times, 0.5),
+        unit: 'ms',
+        note: `${loaded.times.length} reviews`,
+      },
       { what: 'review, p99, under alerts', value: percentile(loaded.times, 0.99), unit: 'ms' },
       { what: 'review, p99, under alerts against idle', value: p99, unit: 'x' },
       { what: 'reviews that failed or took over 5 s', value: idle.failed + loaded.failed, unit: '' },

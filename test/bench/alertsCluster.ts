@@ -53,16 +53,28 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       const before = await ledgerWrites(cluster)
       const { seconds, statuses, times: answers } = await sendAlerts(replicas.a, CONNECTIONS, bodies)
       const after = await ledgerWrites(cluster)
-      const added = [...after].map(([code, value]) => [code, value - (before.get(code) ?? 0)] as const).filter(([, value]) => value > 0)
+      const added = [...after]
+        .map(([code, value]) => [code, value - (before.get(code) ?? 0)] as const)
+        .filter(([, value]) => value > 0)
       const writes = added.reduce((sum, [, value]) => sum + value, 0)
       const decisions = await readCounter(replicas.a, 'drawbridge_alert_decisions_total', 'decision')
       const note = `${alerts} alerts of ${IMAGES} images, ${CONNECTIONS} connections; ${describeStatuses(statuses)}; ${[...decisions].map(([name, count]) => `${name} ${count}`).join(', ')}`
       return [
-        { what: 'alert at one replica to denial at the other, p50', value: percentile(times, 0.5), unit: 'ms', note: `${IMAGES} images` },
+        {
+          what: 'alert at one replica to denial at the other, p50',
+          value: percentile(times, 0.5),
+          unit: 'ms',
+          note: `${IMAGES} images`,
+        },
         { what: 'alert at one replica to denial at the other, p99', value: percentile(times, 0.99), unit: 'ms' },
         { what: 'acknowledged over HTTPS, Kubernetes API with fsync', value: alerts / seconds, unit: '/s', note },
         { what: 'time to a 200, p99, Kubernetes API', value: percentile(answers, 0.99), unit: 'ms' },
-        { what: 'writes of verdicts at the API server', value: writes / seconds, unit: '/s', note: `${writes} in ${seconds.toFixed(1)} s: ${added.map(([code, value]) => `${code}: ${value}`).join(', ')}` },
+        {
+          what: 'writes of verdicts at the API server',
+          value: writes / seconds,
+          unit: '/s',
+          note: `${writes} in ${seconds.toFixed(1)} s: ${added.map(([code, value]) => `${code}: ${value}`).join(', ')}`,
+        },
         { what: 'conflicting writes', value: added.find(([code]) => code === '409')?.[1] ?? 0, unit: '' },
       ]
     } finally {

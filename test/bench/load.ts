@@ -86,25 +86,31 @@ export function percentile(sorted: readonly number[], part: number): number {
 }
 
 /** One request on a kept connection; resolves to the status when the answer was read. */
-export function post(url: URL, agent: Agent, ca: Buffer, headers: Record<string, string>, body: string | Buffer): Promise<number> {
+export function post(
+  url: URL,
+  agent: Agent,
+  ca: Buffer,
+  headers: Record<string, string>,
+  body: string | Buffer,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const length = String(Buffer.byteLength(body))
-    const sent = request(url, { method: 'POST', agent, ca, headers: { ...headers, 'Content-Length': length } }, (answer) => {
-      answer.resume()
-      answer.on('end', () => resolve(answer.statusCode ?? 0))
-      answer.on('error', reject)
-    })
+    const sent = request(
+      url,
+      { method: 'POST', agent, ca, headers: { ...headers, 'Content-Length': length } },
+      (answer) => {
+        answer.resume()
+        answer.on('end', () => resolve(answer.statusCode ?? 0))
+        answer.on('error', reject)
+      },
+    )
     sent.on('error', reject)
     sent.end(body)
   })
 }
 
 /** Sends bodies to a server's alert listener over kept TLS connections, each the next one as soon as its answer is there. */
-export async function sendAlerts(
-  server: RunningProgram,
-  connections: number,
-  bodies: Iterable<string>,
-): Promise<Sent> {
+export async function sendAlerts(server: RunningProgram, connections: number, bodies: Iterable<string>): Promise<Sent> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const ca = readFileSync(server.file.ca)
   const url = new URL(`${server.file.alerts}/alerts/falco`)

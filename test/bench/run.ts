@@ -46,5 +46,8 @@ console.log('\n| what | figure | how |\n|---|---|---|')
 for (const { what, value, unit, note } of figures) console.log(`| ${what} | ${shown(value)} ${unit} | ${note ?? ''} |`)
 mkdirSync(join(root, 'bench'), { recursive: true })
 const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, arch: arch() }
-writeFileSync(join(root, 'bench/results.json'), `${JSON.stringify({ date: new Date().toISOString(), scale, machine, figures }, null, 2)}\n`)
+writeFileSync(
+  join(root, 'bench/results.json'),
+  `${JSON.stringify({ date: new Date().toISOString(), scale, machine, figures }, null, 2)}\n`,
+)
 process.exit(failed ? 1 : 0)
