@@ -19,6 +19,7 @@ import { ownerWorkload } from './adapters/kubernetes/owner.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
+import { settingsProblems } from './correlator/settings.ts'
 import { writeServerFile } from './config/serverFile.ts'
 import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
@@ -62,7 +63,10 @@ const CERTIFICATE_POLL_MILLISECONDS = 60 * 60 * 1000
 async function loadConfig(file: string | undefined): Promise<Config> {
   const path = file ?? DEFAULT_CONFIG_FILE
   try {
-    return parseConfig(await readFile(path, 'utf8'), path)
+    const config = parseConfig(await readFile(path, 'utf8'), path)
+    const problems = settingsProblems(config)
+    if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'))
+    return config
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' && file === undefined) return parseConfig('', path)
