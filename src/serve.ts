@@ -19,6 +19,7 @@ import { sources } from './alerts/sources/index.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { checkCredentials, followSecrets, secretReader } from './config/credentials.ts'
+import { settingsProblems } from './correlator/settings.ts'
 import { writeServerFile } from './config/serverFile.ts'
 import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
@@ -65,6 +66,8 @@ async function loadConfig(file: string | undefined, standalone: boolean): Promis
   try {
     const config = parseConfig(await readFile(path, 'utf8'), path)
     checkCredentials(config, path, { sources: sources.map(({ name }) => name), standalone })
+    const problems = settingsProblems(config)
+    if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'))
     return config
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException

@@ -2,10 +2,15 @@
  * What a rule means for the image it fired in. Class: what happened. Subject: who is to blame. Weight: how much it counts, 50 warns, 100 denies.
  *
  * `image` weighs. `person` (somebody on call used `kubectl exec`) and `spec` (the manifest asked for it) are evidence of weight 0, unless `preset: strict`
- * counts them: an exec must not ban an image. Several rules share a class, so that one act seen by two rules is not counted twice.
- * Rules read: falcosecurity/rules rules/falco_rules.yaml, falco-incubating_rules.yaml, and the few of falco-sandbox_rules.yaml that leave no doubt.
+ * counts them: an exec must not ban an image. Several rules share a class, so that one act seen by two rules is not counted twice, and so that two
+ * detectors can agree. A rule is looked up for its own detector only: names of one sensor mean nothing in another.
  */
-import type { RuntimeAlert } from './types.ts'
+import { findOverride, type AttributedImage, type ConditionalOverride, type MatchedAlert } from './overrides.ts'
+import { AUDIT, AUDIT_DEFAULT_CLASS, FALCO_K8S_AUDIT } from './rules/audit.ts'
+import { FALCO_INCUBATING, FALCO_SANDBOX, FALCO_STABLE } from './rules/falco.ts'
+import { TRACEE } from './rules/tracee.ts'
+import type { ShippedRule } from './rules/types.ts'
+import type { Detector, RuntimeAlert } from './types.ts'
 
 export type Subject = 'image' | 'person' | 'spec'
 
@@ -16,7 +21,7 @@ export interface Classification {
   readonly weight: number
 }
 
-/** What a user may say of one rule in `drawbridge.yaml`; what is left out stays as shipped. */
+/** What a user may say of a rule in `drawbridge.yaml`; what is left out stays as shipped. */
 export interface RuleOverride {
   readonly class?: string | undefined
   readonly subject?: Subject | undefined
@@ -24,19 +29,31 @@ export interface RuleOverride {
 }
 
 export interface ClassifyOptions {
-  /** `strict`: person and spec rules weigh STRICT_WEIGHT. Default `standard`. */
+  /** `strict`: person and spec rules weigh STRICT_WEIGHT, and no shell is taken for a health check. Default `standard`. */
   readonly preset?: 'standard' | 'strict' | undefined
-  /** By rule name. */
+  /** By rule name, of any detector. */
   readonly overrides?: ReadonlyMap<string, RuleOverride> | undefined
+  /** By what the alert is and whose it is; the first that matches applies, and `overrides` only where none does. */
+  readonly conditional?: readonly ConditionalOverride[] | undefined
 }
+
+/** What classification reads of an alert. Nothing of it says whose image it was: that is AttributedImage. */
+export type ClassifiedAlert = MatchedAlert & Pick<RuntimeAlert, 'localShell'>
 
 /** Under `preset: strict` one terminal shell or one privileged start denies the image: who asks for strict asks for that. */
 export const STRICT_WEIGHT = 100
 
 const MAX_WEIGHT = 1000
 
+interface ShippedClass {
+  readonly subject: Subject
+  readonly weight: number
+  /** Weight under `preset: strict`; absent: STRICT_WEIGHT for person and spec, else unchanged. */
+  readonly strictWeight?: number | undefined
+}
+
 /** Class -> subject and weight, where a rule says nothing else. */
-const CLASSES: ReadonlyMap<string, Omit<Classification, 'class'>> = new Map([
+const CLASSES: ReadonlyMap<string, ShippedClass> = new Map<string, ShippedClass>([
   ['drop', { subject: 'image', weight: 100 }],
   ['fileless', { subject: 'image', weight: 100 }],
   ['reverse-shell', { subject: 'image', weight: 100 }],
@@ -48,8 +65,12 @@ const CLASSES: ReadonlyMap<string, Omit<Classification, 'class'>> = new Map([
   ['ptrace-attach', { subject: 'image', weight: 60 }],
   // Loading drivers and inspecting disks is some images' work, but no ordinary one's.
   ['kernel-tampering', { subject: 'image', weight: 60 }],
+  ['library-hijack', { subject: 'image', weight: 60 }],
   ['shared-memory-execution', { subject: 'image', weight: 60 }],
   ['anti-debug', { subject: 'image', weight: 20 }],
+  ['dynamic-code', { subject: 'image', weight: 20 }],
+  ['local-redirect', { subject: 'image', weight: 20 }],
+  ['runtime-socket', { subject: 'image', weight: 20 }],
   ['sensitive-read', { subject: 'image', weight: 20 }],
   ['sensitive-link', { subject: 'image', weight: 20 }],
   ['unexpected-process', { subject: 'image', weight: 20 }],
@@ -61,95 +82,84 @@ const CLASSES: ReadonlyMap<string, Omit<Classification, 'class'>> = new Map([
   ['privilege-change', { subject: 'image', weight: 0 }],
   ['package-manager', { subject: 'image', weight: 0 }],
   ['shell', { subject: 'person', weight: 0 }],
+  ['port-forward', { subject: 'person', weight: 0 }],
+  ['debug-container', { subject: 'person', weight: 0 }],
   ['copy-out', { subject: 'person', weight: 0 }],
   ['user-management', { subject: 'person', weight: 0 }],
+  // Nothing that an image does or is: strict does not count it either.
+  ['cluster-administration', { subject: 'person', weight: 0, strictWeight: 0 }],
   ['privileged', { subject: 'spec', weight: 0 }],
   ['capabilities', { subject: 'spec', weight: 0 }],
+  ['host-access', { subject: 'spec', weight: 0 }],
   ['other', { subject: 'image', weight: 0 }],
 ])
 
-/** Rule -> class: stable, incubating, then sandbox. A rule that is not here is `other`, weight 0. */
-const RULES: ReadonlyMap<string, string> = new Map([
-  ['Directory traversal monitored file read', 'sensitive-read'],
-  ['Read sensitive file trusted after startup', 'sensitive-read'],
-  ['Read sensitive file untrusted', 'sensitive-read'],
-  ['Run shell untrusted', 'unexpected-process'],
-  ['System user interactive', 'shell'],
-  ['Terminal shell in container', 'shell'],
-  ['Contact K8S API Server From Container', 'network'],
-  ['Netcat Remote Code Execution in Container', 'reverse-shell'],
-  ['Search Private Keys or Passwords', 'sensitive-read'],
-  ['Clear Log Activities', 'clean-up'],
-  ['Remove Bulk Data from Disk', 'clean-up'],
-  ['Create Symlink Over Sensitive Files', 'sensitive-link'],
-  ['Create Hardlink Over Sensitive Files', 'sensitive-link'],
-  ['Packet socket created in container', 'network'],
-  ['Redirect STDOUT/STDIN to Network Connection in Container', 'reverse-shell'],
-  ['Linux Kernel Module Injection Detected', 'kernel-tampering'],
-  ['Debugfs Launched in Privileged Container', 'kernel-tampering'],
-  ['Detect release_agent File Container Escapes', 'escape'],
-  ['PTRACE attached to process', 'ptrace-attach'],
-  ['PTRACE anti-debug attempt', 'anti-debug'],
-  ['Find AWS Credentials', 'sensitive-read'],
-  ['Execution from /dev/shm', 'shared-memory-execution'],
-  ['Drop and execute new binary in container', 'drop'],
-  ['Disallowed SSH Connection Non Standard Port', 'network'],
-  ['Fileless execution via memfd_create', 'fileless'],
+/**
+ * Detector -> its rules. Falco reads the audit log too, by a plugin, so its alerts may name either. Rules of Tetragon and KubeArmor are policies that
+ * their users name: nothing can ship for them.
+ */
+export const shippedRules: Readonly<Record<Detector, readonly ShippedRule[]>> = {
+  falco: [...FALCO_STABLE, ...FALCO_INCUBATING, ...FALCO_SANDBOX, ...FALCO_K8S_AUDIT],
+  tracee: TRACEE,
+  'k8s-audit': [...AUDIT, ...FALCO_K8S_AUDIT],
+  tetragon: [],
+  kubearmor: [],
+}
 
-  ['Modify Shell Configuration File', 'persistence'],
-  ['Schedule Cron Jobs', 'persistence'],
-  ['Read ssh information', 'sensitive-read'],
-  ['DB program spawned process', 'unexpected-process'],
-  ['Change thread namespace', 'privilege-change'],
-  ['Change namespace privileges via unshare', 'privilege-change'],
-  ['Launch Privileged Container', 'privileged'],
-  ['Launch Excessively Capable Container', 'capabilities'],
-  ['System procs network activity', 'network'],
-  ['Program run with disallowed http proxy env', 'network'],
-  ['Unexpected UDP Traffic', 'network'],
-  ['Non sudo setuid', 'privilege-change'],
-  ['User mgmt binaries', 'user-management'],
-  ['Create files below dev', 'persistence'],
-  ['Contact EC2 Instance Metadata Service From Container', 'discovery'],
-  ['Contact cloud metadata service from container', 'discovery'],
-  ['Launch Package Management Process in Container', 'package-manager'],
-  ['Launch Suspicious Network Tool in Container', 'network'],
-  ['Launch Suspicious Network Tool on Host', 'network'],
-  ['Delete or rename shell history', 'shell'],
-  ['Set Setuid or Setgid bit', 'privilege-change'],
-  ['Launch Remote File Copy Tools in Container', 'network'],
-  ['Network Connection outside Local Subnet', 'network'],
-  ['Mount Launched in Privileged Container', 'privileged'],
-  ['Launch Ingress Remote File Copy Tools in Container', 'network'],
-  ['Read environment variable from /proc files', 'sensitive-read'],
-  ['Exfiltrating Artifacts via Kubernetes Control Plane', 'copy-out'],
-  ['Adding ssh keys to authorized_keys', 'persistence'],
-  ['Potential Local Privilege Escalation via Environment Variables Misuse', 'privilege-change'],
-  ['Backdoored library loaded into SSHD (CVE-2024-3094)', 'backdoor'],
-  ['BPF Program Not Profiled', 'privilege-change'],
-
-  ['Known Cryptominer Process Executed', 'miner'],
-  ['Detect crypto miners using the Stratum protocol', 'miner'],
-  ['Detect outbound connections to common miner pool ports', 'network'],
-  ['Reverse Shell from Web Server', 'reverse-shell'],
-  ['Web Server Spawned Shell', 'unexpected-process'],
-  ['Web Server Spawned Suspicious Child Process', 'unexpected-process'],
-  ['Container Drift Detected (chmod)', 'drop'],
-  ['Container Drift Detected (open+create)', 'drop'],
-  ['Privileged Container Device Access', 'privileged'],
-])
-
-/** Names of all classes and rules that ship, for documentation and for the check of a configuration. */
+/** Names of all classes that ship, for documentation and for the check of a configuration. */
 export const shippedClasses: readonly string[] = [...CLASSES.keys()]
-export const shippedRules: ReadonlyMap<string, string> = RULES
 
-/** Class, subject and weight of an alert: the shipped table, then the preset, then the user's override of this rule. Never throws. */
-export function classify(alert: Pick<RuntimeAlert, 'rule'>, options: ClassifyOptions = {}): Classification {
-  const override = options.overrides?.get(alert.rule)
-  const name = override?.class ?? RULES.get(alert.rule) ?? 'other'
-  const shipped = CLASSES.get(name) ?? { subject: 'image', weight: 0 }
-  const subject = override?.subject ?? shipped.subject
-  const counted = options.preset === 'strict' && subject !== 'image' ? STRICT_WEIGHT : shipped.weight
-  const weight = override?.weight ?? counted
+const RULES: ReadonlyMap<string, ReadonlyMap<string, ShippedRule>> = new Map(
+  Object.entries(shippedRules).map(([detector, rules]) => [
+    detector,
+    new Map(rules.flatMap((row) => [row.rule, ...(row.aliases ?? [])].map((name) => [name, row] as const))),
+  ]),
+)
+
+/**
+ * Class, subject and weight of an alert: the shipped table of its detector, then the preset, then the first override that matches. Never throws.
+ *
+ * `attributed` is the image that the alert was attributed to: in a cluster the cluster's word, never the alert's, because an attacker writes that. Without
+ * it overrides by namespace or image do not match.
+ */
+export function classify(
+  alert: ClassifiedAlert,
+  options: ClassifyOptions = {},
+  attributed?: AttributedImage,
+): Classification {
+  const override = findOverride(options.conditional ?? [], alert, attributed) ?? options.overrides?.get(alert.rule)
+  return overridden(alert, options, override)
+}
+
+/** Whether the alert would weigh for some image: worth the wait for its container. */
+export function mayWeigh(alert: ClassifiedAlert, options: ClassifyOptions = {}): boolean {
+  if (classify(alert, options).weight > 0) return true
+  return (options.conditional ?? []).some(
+    (entry) => entry.matchesAlert(alert) && overridden(alert, options, entry.override).weight > 0,
+  )
+}
+
+function overridden(
+  alert: ClassifiedAlert,
+  options: ClassifyOptions,
+  override: RuleOverride | undefined,
+): Classification {
+  const shipped = shippedClassOf(alert, options)
+  const name = override?.class ?? shipped.class
+  const known = CLASSES.get(name) ?? { subject: 'image', weight: 0 }
+  const subject = override?.subject ?? known.subject
+  const normal = name === shipped.class ? (shipped.weight ?? known.weight) : known.weight
+  const strict = known.strictWeight ?? (subject === 'image' ? normal : STRICT_WEIGHT)
+  const weight = override?.weight ?? (options.preset === 'strict' ? strict : normal)
   return { class: name, subject, weight: Number.isFinite(weight) ? Math.min(Math.max(weight, 0), MAX_WEIGHT) : 0 }
+}
+
+function shippedClassOf(
+  alert: ClassifiedAlert,
+  options: ClassifyOptions,
+): { readonly class: string; readonly weight?: number | undefined } {
+  const row = RULES.get(alert.detector)?.get(alert.rule)
+  if (row === undefined) return { class: alert.detector === 'k8s-audit' ? AUDIT_DEFAULT_CLASS : 'other' }
+  const local = alert.localShell === true && options.preset !== 'strict'
+  return local && row.localShellClass !== undefined ? { class: row.localShellClass } : row
 }

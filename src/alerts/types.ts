@@ -31,6 +31,8 @@ export interface RuntimeAlert {
   readonly image?: string | undefined
   /** `sha256:<64 hex>` (or sha384, sha512) as claimed. */
   readonly imageDigest?: string | undefined
+  /** A shell of the image talks to a loopback address: see localShell.ts. Absent: no, or not known. */
+  readonly localShell?: boolean | undefined
   /** What the alert is about, declared by the decoder (Falco: `proc.exepath`). Part of the key of repeats. */
   readonly target: string
   /** Whose credential it came with, and the only node whose containers that sender may accuse. Set at the endpoint, never by a decoder. */

@@ -102,14 +102,24 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .argument('<file>', 'alerts, one JSON object a line (also an array or one object); - for standard input')
     .option('--source <name>', 'the sensor that wrote them: falco or falcosidekick', 'falco')
     .option('--config <file>', 'thresholds and rule overrides')
+    .option(
+      '--explain',
+      'of each image: which alerts counted how much and crossed what, and which did not and why',
+      false,
+    )
     .addOption(outputOption(['table', 'json']))
     .addHelpText(
       'after',
-      "\nExamples:\n  drawbridge replay falco-events.jsonl\n  kubectl logs -n falco ds/falco | grep '^{' | drawbridge replay - -o json\n",
+      "\nExamples:\n  drawbridge replay falco-events.jsonl\n  drawbridge replay falco-events.jsonl --explain --config drawbridge.yaml\n  drawbridge replay falco-events.jsonl --explain -o json\n  kubectl logs -n falco ds/falco | grep '^{' | drawbridge replay - -o json\n",
     )
-    .action(async (file: string, options: { source: string; config?: string; output: 'table' | 'json' }) => {
-      done(await replayFile(file, { ...options, configFile: options.config }, io))
-    })
+    .action(
+      async (
+        file: string,
+        options: { source: string; config?: string; explain: boolean; output: 'table' | 'json' },
+      ) => {
+        done(await replayFile(file, { ...options, configFile: options.config }, io))
+      },
+    )
 
   const verdicts = program.command('verdicts').description('flagged images: list, show, release')
   const withAccess = async (

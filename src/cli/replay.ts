@@ -1,28 +1,60 @@
 /** `drawbridge replay`: alerts of a file through the correlator, in memory. */
-import { readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { findSource, sources } from '../alerts/sources/index.ts'
-import { parseConfig } from '../config/config.ts'
-import { correlationOptions } from '../correlator/settings.ts'
-import { replay } from '../correlator/replay.ts'
+import { ConfigError, parseConfig, type Config } from '../config/config.ts'
+import { replay, type Capture } from '../correlator/replay.ts'
+import { correlationOptions, settingsProblems } from '../correlator/settings.ts'
 import { parseReference } from '../kube/reference.ts'
-import { EXIT, table, UnusableError } from './io.ts'
+import { EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
+import { replayText } from './replayText.ts'
 
-async function readInput(file: string, io: CliIo): Promise<Buffer> {
-  if (file === '-') return io.readStdin()
+/** What is read of a file at once. */
+const BLOCK_BYTES = 1024 * 1024
+
+function unreadable(file: string, error: unknown): UnusableError {
+  const { code, message } = error as NodeJS.ErrnoException
+  return new UnusableError(`${file}: cannot be read: ${code === 'ENOENT' ? 'no such file' : message}`)
+}
+
+async function readText(file: string, io: CliIo): Promise<string> {
+  if (file === '-') return (await io.readStdin()).toString('utf8')
   try {
-    return await readFile(file)
+    return await readFile(file, 'utf8')
   } catch (error) {
-    throw new UnusableError(
-      `${file}: cannot be read: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message}`,
-    )
+    throw unreadable(file, error)
   }
 }
 
-/** Runs the command. Returns the exit code; refused lines are reported, not fatal, unless nothing at all could be used. */
+async function* readBlocks(file: string): AsyncGenerator<Uint8Array> {
+  try {
+    const handle = await open(file)
+    yield* handle.createReadStream({ highWaterMark: BLOCK_BYTES })
+  } catch (error) {
+    throw unreadable(file, error)
+  }
+}
+
+async function readConfig(file: string | undefined, io: CliIo): Promise<Config> {
+  const name = file ?? 'defaults'
+  const config = parseConfig(file === undefined ? '' : await readText(file, io), name)
+  const problems = settingsProblems(config)
+  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${name}: ${problem}`).join('\n'))
+  return config
+}
+
+/**
+ * Runs the command. Returns the exit code; refused lines are reported, not fatal, unless nothing at all could be used. A file is read piece by piece;
+ * standard input is read whole.
+ */
 export async function replayFile(
   file: string,
-  options: { readonly source: string; readonly configFile?: string | undefined; readonly output: 'table' | 'json' },
+  options: {
+    readonly source: string
+    readonly configFile?: string | undefined
+    readonly explain?: boolean | undefined
+    readonly output: 'table' | 'json'
+  },
   io: CliIo,
 ): Promise<number> {
   const source = findSource(options.source)
@@ -30,32 +62,23 @@ export async function replayFile(
     throw new UnusableError(
       `--source ${options.source}: unknown; known are ${sources.map(({ name }) => name).join(', ')}`,
     )
-  const config = parseConfig(
-    options.configFile === undefined ? '' : (await readInput(options.configFile, io)).toString('utf8'),
-    options.configFile ?? 'defaults',
-  )
-  const result = await replay(await readInput(file, io), source.decode, {
+  const config = await readConfig(options.configFile, io)
+  const capture: Capture = file === '-' ? await io.readStdin() : readBlocks(file)
+  const onTerminal = io.errIsTerminal === true
+  const report = await replay(capture, source.decode, {
     parseReference,
     ...correlationOptions(config),
+    explain: options.explain,
+    ...(onTerminal
+      ? {
+          onProgress: ({ bytes, decoded }) =>
+            io.err(`\r${Math.round(bytes / 1_000_000)} MB read, ${decoded} alerts decoded\u001b[K`),
+        }
+      : {}),
   })
-  if (options.output === 'json') {
-    io.out(`${JSON.stringify(result, undefined, 2)}\n`)
-  } else {
-    if (result.images.length > 0) {
-      const rows = result.images.map(({ image, digest, score, phase, reason }) => [
-        phase,
-        String(score),
-        image ?? '(unknown)',
-        digest ?? '',
-        reason,
-      ])
-      io.out(`${table(['PHASE', 'SCORE', 'IMAGE', 'DIGEST', 'REASON'], rows)}\n`)
-    }
-    for (const { line, code } of result.refused) io.out(`line ${line}: refused: ${code}\n`)
-    io.out(
-      `${result.lines} ${result.lines === 1 ? 'line' : 'lines'}, ${result.decoded} decoded, ${result.refused.length} refused; ${result.images.length} ${result.images.length === 1 ? 'image' : 'images'}\n`,
-    )
-  }
-  if (result.lines === 0) throw new UnusableError(`${file}: no alerts in it`)
-  return result.decoded === 0 ? EXIT.unusable : EXIT.ok
+  if (onTerminal) io.err('\r\u001b[K')
+  if (options.output === 'json') io.out(`${JSON.stringify(report, undefined, 2)}\n`)
+  else io.out(replayText(report, config.quarantine))
+  if (report.lines === 0) throw new UnusableError(`${file}: no alerts in it`)
+  return report.decoded === 0 ? EXIT.unusable : EXIT.ok
 }

@@ -33,6 +33,40 @@ const verdictsPerHour = z.int().min(1).max(1_000_000)
 
 const RECOGNISED_BY = ['token', 'tokenFile', 'certificate', 'serviceAccount'] as const
 
+/** One condition of `ruleOverrides`: any of these values. */
+const anyOf = (value: z.ZodType<string>) => z.array(value).min(1).max(100).optional()
+const name = z.string().min(1).max(256)
+
+const ruleOverrides = z
+  .array(
+    z
+      .strictObject({
+        match: z
+          .strictObject({
+            rules: anyOf(name),
+            tags: anyOf(name),
+            techniques: anyOf(
+              z.string().regex(/^T\d{4}(\.\d{3})?$/, 'wanted a MITRE ATT&CK technique such as T1059 or T1059.004'),
+            ),
+            sources: anyOf(name),
+            namespaces: anyOf(
+              z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'),
+            ),
+            images: anyOf(z.string().min(1).max(512)),
+          })
+          .refine(
+            (match) => Object.values(match).some((values) => values !== undefined),
+            'wanted at least one condition',
+          ),
+        ...ruleOverride.shape,
+      })
+      .refine(
+        (entry) => entry.class !== undefined || entry.subject !== undefined || entry.weight !== undefined,
+        'wanted class, subject or weight',
+      ),
+  )
+  .max(1000)
+
 const credential = z
   .strictObject({
     name: z.string().min(1).max(63),
@@ -127,6 +161,8 @@ export const schema = z.strictObject({
     .prefault({})
     .refine(({ warnAt, denyAt }) => warnAt <= denyAt, 'warnAt must not be larger than denyAt'),
   rules: z.record(z.string().min(1).max(256), ruleOverride).default({}),
+  /** The first entry that matches an alert applies, instead of `rules`. */
+  ruleOverrides: ruleOverrides.default([]),
   podSecurityLabels: z.boolean().default(false),
   /** Exact names, as in upstream's AdmissionConfiguration. Requests that match one pass every check; verdicts still hold. */
   exemptions: z

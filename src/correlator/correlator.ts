@@ -5,7 +5,7 @@
  * Longer than 300 lines because this is the one place where the stages, their order and the state that they share can be seen together.
  */
 import { LRUCache } from 'lru-cache'
-import { classify } from '../alerts/classes.ts'
+import { classify, mayWeigh } from '../alerts/classes.ts'
 import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { createVerdictIndex } from '../verdicts/index.ts'
@@ -139,7 +139,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const image = tags.withCurrentNames(found)
     const name = nameFor(image)
     if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
-    const classification = classify(alert, options.rules)
+    const classification = classify(alert, options.rules, found)
     const { time, tooOld, implausible } = countedTime(alert, receivedAt)
     const known = ledger.get(name)
     const withoutWeight =
@@ -186,9 +186,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   /** An image alert whose container is unknown waits; one without weight is not worth the wait. */
   const park = async (alert: RuntimeAlert, key: string, receivedAt: number, reason: string): Promise<Outcome> => {
     const { tooOld } = countedTime(alert, receivedAt)
-    const { weight, class: name } = classify(alert, options.rules)
     if (tooOld) return { alert, decision: 'too-old', reason: `${reason}; the event is older than 24 h` }
-    if (weight === 0) return { alert, decision: 'no-weight', reason: `${reason}; ${name} weighs nothing` }
+    if (!mayWeigh(alert, options.rules))
+      return {
+        alert,
+        decision: 'no-weight',
+        reason: `${reason}; ${classify(alert, options.rules).class} weighs nothing`,
+      }
     const entry: ParkedAlert = { id: key, alert, since: receivedAt }
     try {
       await parking.park([entry])

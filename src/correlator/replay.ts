@@ -4,12 +4,14 @@ import type { ClassifyOptions } from '../alerts/classes.ts'
 import type { Decoded, RefusalCode, RuntimeAlert } from '../alerts/types.ts'
 import { createMemoryStore } from '../verdicts/memoryStore.ts'
 import type { ParseReference } from '../verdicts/name.ts'
-import { countedContributions, type Thresholds } from '../verdicts/phase.ts'
+import { countedContributions, THRESHOLDS, type Thresholds } from '../verdicts/phase.ts'
 import { peakScore } from '../verdicts/score.ts'
 import type { ImageVerdict, Phase } from '../verdicts/types.ts'
-import { attributeByClaim } from './attribute.ts'
-import { PLAUSIBLE_SINCE, verdictNameFor } from './contribute.ts'
+import { attributeByClaim, type ImageIdentity } from './attribute.ts'
+import { captureParts } from './captureParts.ts'
+import { countedTime, PLAUSIBLE_SINCE, verdictNameFor } from './contribute.ts'
 import { createCorrelator } from './correlator.ts'
+import { createExplainer, type Explainer, type Explanation } from './explain.ts'
 import type { Outcome } from './types.ts'
 
 export interface ReplayOptions {
@@ -19,6 +21,10 @@ export interface ReplayOptions {
   readonly rules?: ClassifyOptions | undefined
   readonly thresholds?: Partial<Thresholds> | undefined
   readonly limits?: BodyLimits | undefined
+  /** Say of each image why its score is what it is. */
+  readonly explain?: boolean | undefined
+  /** Called now and then while a large capture is read. */
+  readonly onProgress?: ((read: { readonly bytes: number; readonly decoded: number }) => void) | undefined
 }
 
 /** What `drawbridge replay FILE -o json` prints. */
@@ -29,7 +35,11 @@ export interface ReplayReport {
   readonly decoded: number
   /** `line` counts from 1, blank lines included. */
   readonly refused: readonly { readonly line: number; readonly code: RefusalCode }[]
+  /** Refusals beyond the first 10,000, which are not listed; absent: none. */
+  readonly refusedUnlisted?: number | undefined
   readonly images: readonly ReplayedImage[]
+  /** With `explain`: alerts for which no image was found, and host processes. */
+  readonly withoutImage?: Explanation | undefined
 }
 
 export interface ReplayedImage {
@@ -41,17 +51,27 @@ export interface ReplayedImage {
   readonly score: number
   readonly phase: Phase
   readonly reason: string
+  /** With `explain`, for the first 5,000 images. */
+  readonly explanation?: Explanation | undefined
 }
 
-/** A capture, not a request: bounded by what fits into a string. */
+/** Of one part of a capture, not of a request: bounded by what fits into a string. */
 const REPLAY_LIMITS: BodyLimits = { maxBytes: 500_000_000, maxItems: 10_000_000, maxDepth: 32 }
+
+/** What is kept of a capture of any length. */
+const MAX_REFUSED = 10_000
+const MAX_WEIGHTLESS = 10_000
+
+/** A capture: text or bytes, or blocks of a file as they are read. */
+export type Capture = string | Uint8Array | AsyncIterable<Uint8Array>
 
 /**
  * Decodes and correlates `input` without a cluster and without a stored ledger. The clock is the newest event so far, so that an old capture gives what it gave
- * when it happened. Images whose alerts weigh nothing are listed too. Pure: same input, same report.
+ * when it happened. Images whose alerts weigh nothing are listed too. Pure: same input, same report. Memory does not grow with the length of the
+ * capture but with its images, except where it is one JSON value.
  */
 export async function replay(
-  input: string | Uint8Array,
+  input: Capture,
   decode: (item: unknown) => Decoded,
   options: ReplayOptions,
 ): Promise<ReplayReport> {
@@ -67,40 +87,92 @@ export async function replay(
     limits: { expiredMs: Infinity },
   })
   await correlator.start()
+  const explainer =
+    options.explain === true ? createExplainer(options.rules, { ...THRESHOLDS, ...options.thresholds }) : undefined
 
-  const body = splitBody(typeof input === 'string' ? Buffer.from(input) : input, options.limits ?? REPLAY_LIMITS)
+  const limits = options.limits ?? REPLAY_LIMITS
   const refused: { line: number; code: RefusalCode }[] = []
   const weightless = new Map<string, ReplayedImage>()
-  let items = 0
+  let refusedCount = 0
   let decoded = 0
-  let lastLine = 0
   let lines = 0
-  for (const item of body.items) {
-    items++
-    if (item.line !== lastLine) lines++
-    lastLine = item.line
-    if ('refused' in item) {
-      refused.push({ line: item.line, code: item.refused.code })
-      continue
+  let bytes = 0
+
+  const refuse = (line: number, code: RefusalCode): void => {
+    refusedCount++
+    if (refused.length < MAX_REFUSED) refused.push({ line, code })
+  }
+
+  const play = async (alert: RuntimeAlert, line: number): Promise<void> => {
+    if (alert.time <= latest) clock = Math.max(clock, alert.time)
+    const image = claimedImage(alert, options.parseReference)
+    const before = image === undefined ? undefined : correlator.get(image.name)
+    const [outcome] = await correlator.handle([alert])
+    if (outcome === undefined) return
+    if (image !== undefined) noteWeightless(weightless, outcome, image)
+    const after = image === undefined ? undefined : correlator.get(image.name)
+    explainer?.add({ line, outcome, time: countedTime(alert, clock).time, now: clock, image, before, after })
+  }
+
+  for await (const part of captureParts(blocksOf(input), { maxBytes: limits.maxBytes })) {
+    const body = splitBody(part.bytes, limits)
+    let items = 0
+    let partLines = 0
+    let lastLine = 0
+    for (const item of body.items) {
+      items++
+      if (item.line !== lastLine) partLines++
+      lastLine = item.line
+      const line = part.linesBefore + item.line
+      if ('refused' in item) {
+        refuse(line, item.refused.code)
+        continue
+      }
+      const result = decode(item.item)
+      if (result.kind === 'refused') refuse(line, result.code)
+      else decoded++
+      if (result.kind === 'finding') await play(result.alert, line)
     }
-    const result = decode(item.item)
-    if (result.kind === 'refused') refused.push({ line: item.line, code: result.code })
-    else decoded++
-    if (result.kind !== 'finding') continue
-    if (result.alert.time <= latest) clock = Math.max(clock, result.alert.time)
-    const [outcome] = await correlator.handle([result.alert])
-    if (outcome !== undefined) noteWeightless(weightless, outcome, options.parseReference)
+    lines += part.whole && body.shape === 'array' ? items : partLines
+    bytes += part.bytes.byteLength
+    options.onProgress?.({ bytes, decoded })
   }
   await correlator.sweep()
 
   for (const { name } of correlator.list()) weightless.delete(name)
-  const images = [...correlator.list().map(imageOf), ...weightless.values()]
+  const images = [
+    ...correlator.list().map((verdict) => explained(imageOf(verdict), verdict.name, explainer)),
+    ...[...weightless].map(([name, image]) => explained(image, name, explainer)),
+  ]
   return {
-    lines: body.shape === 'array' ? items : lines,
+    lines,
     decoded,
     refused,
+    ...(refusedCount > refused.length ? { refusedUnlisted: refusedCount - refused.length } : {}),
     images: images.sort((left, right) => right.score - left.score || (left.image < right.image ? -1 : 1)),
+    ...(explainer === undefined ? {} : { withoutImage: explainer.withoutImage() }),
   }
+}
+
+function blocksOf(input: Capture): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  if (typeof input === 'string') return [Buffer.from(input)]
+  return input instanceof Uint8Array ? [input] : input
+}
+
+function explained(image: ReplayedImage, name: string, explainer: Explainer | undefined): ReplayedImage {
+  const explanation = explainer?.of(name)
+  return explanation === undefined ? image : { ...image, explanation }
+}
+
+/** The image that an alert names, and the name of its verdict: what the correlator goes by where there is no cluster. */
+function claimedImage(
+  alert: RuntimeAlert,
+  parseReference: ParseReference,
+): { readonly name: string; readonly identity: ImageIdentity } | undefined {
+  const attribution = attributeByClaim(alert, parseReference)
+  if (attribution.kind !== 'image') return undefined
+  const name = verdictNameFor(attribution.image, undefined)
+  return name === undefined ? undefined : { name, identity: attribution.image }
 }
 
 function imageOf(verdict: ImageVerdict): ReplayedImage {
@@ -115,24 +187,20 @@ function imageOf(verdict: ImageVerdict): ReplayedImage {
 }
 
 /** An image that only has alerts of weight 0 has no verdict, but the person who replays wants to see it. */
-function noteWeightless(found: Map<string, ReplayedImage>, outcome: Outcome, parseReference: ParseReference): void {
+function noteWeightless(
+  found: Map<string, ReplayedImage>,
+  outcome: Outcome,
+  { name, identity }: { readonly name: string; readonly identity: ImageIdentity },
+): void {
   if (outcome.decision !== 'no-weight' && outcome.decision !== 'too-old') return
-  const attribution = attributeByClaim(outcome.alert, parseReference)
-  const name = attribution.kind === 'image' ? verdictNameFor(attribution.image, undefined) : undefined
-  if (attribution.kind !== 'image' || name === undefined) return
-  const { references, digests } = attribution.image
   const earlier = found.get(name)
-  const digest = earlier?.digest ?? digests[0] ?? null
-  const image = references[0] ?? digest ?? name
+  if (earlier === undefined && found.size === MAX_WEIGHTLESS) return
+  const digest = earlier?.digest ?? identity.digests[0] ?? null
   found.set(name, {
-    image,
+    image: identity.references[0] ?? digest ?? name,
     digest,
     score: 0,
     phase: 'observing',
-    reason: earlier?.reason ?? weightlessReason(outcome.alert, outcome),
+    reason: earlier?.reason ?? `${outcome.decision}: ${outcome.alert.rule}: ${outcome.reason}`,
   })
-}
-
-function weightlessReason(alert: RuntimeAlert, outcome: Outcome): string {
-  return `${outcome.decision}: ${alert.rule}: ${outcome.reason}`
 }

@@ -95,10 +95,41 @@ describe('drawbridge.yaml', () => {
       'drawbridge.yaml: exemptions.namespaces.0: wanted the exact name of a namespace',
     ],
     ['an exemption by label', 'exemptions: {labels: [a]}', 'drawbridge.yaml: unknown key "labels" under exemptions'],
+    [
+      'an override without a condition',
+      'ruleOverrides: [{match: {}, weight: 0}]',
+      'drawbridge.yaml: ruleOverrides.0.match: wanted at least one condition',
+    ],
+    [
+      'an override that says nothing',
+      'ruleOverrides: [{match: {rules: [R]}}]',
+      'drawbridge.yaml: ruleOverrides.0: wanted class, subject or weight',
+    ],
+    [
+      'a condition that it does not know',
+      'ruleOverrides: [{match: {pods: [p], rules: [R]}, weight: 0}]',
+      'drawbridge.yaml: unknown key "pods" under ruleOverrides.0.match',
+    ],
+    [
+      'a namespace by pattern',
+      'ruleOverrides: [{match: {namespaces: ["team-*"]}, weight: 0}]',
+      'drawbridge.yaml: ruleOverrides.0.match.namespaces.0: wanted the exact name of a namespace',
+    ],
+    [
+      'a technique that is none',
+      'ruleOverrides: [{match: {techniques: [execution]}, weight: 0}]',
+      'drawbridge.yaml: ruleOverrides.0.match.techniques.0: wanted a MITRE ATT&CK technique such as T1059 or T1059.004',
+    ],
     ['a list', '- a', 'drawbridge.yaml: Invalid input: expected object, received array'],
   ] as const) {
     it(`refuses ${mistake} in one line`, () => assert.equal(problems(text), message))
   }
+
+  it('takes 1,000 overrides and no more', () => {
+    const entries = (count: number): string => `ruleOverrides:\n${'- {match: {rules: [R]}, weight: 0}\n'.repeat(count)}`
+    assert.equal(problems(entries(1000)), 'accepted')
+    assert.match(problems(entries(1001)), /^drawbridge.yaml: ruleOverrides: Too big/)
+  })
 
   it('names the line of what is not YAML', () => {
     assert.match(problems('webhook:\n  port: [1'), /^drawbridge\.yaml:\d+: not YAML: /)

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { classify, shippedClasses, shippedRules } from '../../src/alerts/classes.ts'
+import { FALCO_K8S_AUDIT } from '../../src/alerts/rules/audit.ts'
+import type { ShippedRule } from '../../src/alerts/rules/types.ts'
+import type { Detector } from '../../src/alerts/types.ts'
 import { CHECKS } from '../../src/policy/checks/index.ts'
 import type { Check } from '../../src/policy/types.ts'
 import { readPage, root } from './markdown.ts'
@@ -14,18 +17,29 @@ const code = (text: string): string => `\`${text}\``
 
 function classes(): string {
   const rows = shippedClasses.map((name) => {
-    const { subject, weight } = classify({ rule: 'x' }, { overrides: new Map([['x', { class: name }]]) })
-    return [code(name), subject, String(weight)]
+    const alert = { detector: 'falco', rule: 'x' } as const
+    const overrides = new Map([['x', { class: name }]])
+    const { subject, weight } = classify(alert, { overrides })
+    return [code(name), subject, String(weight), String(classify(alert, { overrides, preset: 'strict' }).weight)]
   })
-  return table(['class', 'subject', 'weight'], rows)
+  return table(['class', 'subject', 'weight', 'under `strict`'], rows)
 }
 
-function rules(): string {
-  const rows = [...shippedRules].map(([rule, name]) => {
-    const { subject, weight } = classify({ rule })
+function rules(detector: Detector, shipped: readonly ShippedRule[]): string {
+  const rows = shipped.map(({ rule }) => {
+    const { class: name, subject, weight } = classify({ detector, rule })
     return [rule, code(name), subject, String(weight)]
   })
   return table(['rule', 'class', 'subject', 'weight'], rows)
+}
+
+function traceeRules(): string {
+  const rows = shippedRules.tracee.map(({ rule, aliases = [] }) => {
+    const { class: name, subject, weight } = classify({ detector: 'tracee', rule })
+    const names = aliases.map((alias) => alias.replaceAll('<pid>', 'PID')).join(', ')
+    return [code(rule), names, code(name), subject, String(weight)]
+  })
+  return table(['event', 'also known as', 'class', 'subject', 'weight'], rows)
 }
 
 /** The first sentences of the comment at the top of a check's file: up to the first line without text. */
@@ -53,7 +67,27 @@ function checks(): string {
 describe('generated tables', () => {
   for (const [page, name, write] of [
     ['docs/rules.md', 'classes', classes],
-    ['docs/rules.md', 'rules', rules],
+    [
+      'docs/rules.md',
+      'rules of Falco',
+      () =>
+        rules(
+          'falco',
+          shippedRules.falco.filter((row) => !FALCO_K8S_AUDIT.includes(row)),
+        ),
+    ],
+    ['docs/rules.md', 'rules of Tracee', traceeRules],
+    [
+      'docs/rules.md',
+      'rules of the audit log',
+      () =>
+        rules(
+          'k8s-audit',
+          shippedRules['k8s-audit'].filter(
+            ({ rule }, index, all) => all.findIndex((other) => other.rule === rule) === index,
+          ),
+        ),
+    ],
     ['docs/checks.md', 'checks', checks],
   ] as const) {
     it(`${page} has the ${name} of the code`, () => {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { loadAll } from 'js-yaml'
 import { runCli } from '../../src/cli/program.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { settingsProblems } from '../../src/correlator/settings.ts'
 import { blocksOf, commandsOf, pages, readPage, root } from './markdown.ts'
 
 /** The anchor that GitHub gives a heading. */
@@ -116,6 +117,11 @@ describe('examples', () => {
     const [block] = blocksOf(readPage('docs/configuration.md')).filter(({ language }) => language === 'yaml')
     const { rules } = parseConfig(block!.lines.join('\n'), 'docs/configuration.md')
     assert.equal(rules['Our own rule']?.weight, 100)
+  })
+
+  it('the rules of docs/rules.md are accepted', () => {
+    for (const block of blocksOf(readPage('docs/rules.md')).filter(({ language }) => language === 'yaml'))
+      assert.deepEqual(settingsProblems(parseConfig(block.lines.join('\n'), 'docs/rules.md')), [])
   })
 
   it('reviews and alerts are JSON', () => {

@@ -45,6 +45,15 @@ describe('verdicts/score', () => {
     assert.deepEqual(peakScore([]), { score: 0, at: 0 })
   })
 
+  it('keeps a class within 1.5 times its largest weight, a quarter more where detectors agree', () => {
+    const owners = Array.from({ length: 40 }, (_, n) => contribution({ owner: `o${n}`, weight: 60 }))
+    assert.equal(scoreAt(owners, NOW), 90)
+    assert.equal(scoreAt([...owners, contribution({ owner: 'o7', detector: 'tracee', weight: 20 })], NOW), 112.5)
+    assert.equal(scoreAt([...owners, contribution({ owner: 'x', detector: 'tracee', weight: 20 })], NOW), 90)
+    const three = (['falco', 'tracee', 'tetragon'] as const).map((detector) => contribution({ detector }))
+    assert.equal(scoreAt(three, NOW), 187.5, 'three detectors are not another quarter')
+  })
+
   it('peaks at least as high as the score at any time, and higher or equal with more', () => {
     const some = fc
       .array(

@@ -2,6 +2,7 @@
  * Falco's JSON as http_output posts it: falcosecurity/falco userspace/engine/formats.cpp (`format_event`) and
  * userspace/falco/falco_outputs.cpp (`handle_msg`). One object per alert; keys beyond `rule` and `time` depend on `json_include_*` options.
  */
+import { isLocalShell } from '../localShell.ts'
 import { cleanText, cutBytes, MAX_RULE } from '../text.ts'
 import { parseEventTime } from '../time.ts'
 import type { Decoded, RuntimeAlert, SensorSource } from '../types.ts'
@@ -62,6 +63,7 @@ export function decodeFalco(item: unknown, source: string): Decoded {
     ...present('podUid', textOf(fields, 'k8s.pod.uid')),
     ...present('image', imageOf(fields)),
     ...present('imageDigest', digest),
+    ...(isLocalShell(textOf(fields, 'proc.exepath'), textOf(fields, 'fd.sip')) ? { localShell: true } : {}),
   }
   return { kind: 'finding', alert }
 }
