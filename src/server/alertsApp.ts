@@ -2,7 +2,17 @@
 import type { Express, RequestHandler } from 'express'
 import type { Credential } from './credentials.ts'
 import { credentialChecker } from './credentials.ts'
-import { bodyOf, errorAnswers, errorReply, newApp, notFound, readBody, requireJson, sendReply } from './reply.ts'
+import {
+  bodyOf,
+  errorAnswers,
+  errorReply,
+  newApp,
+  notFound,
+  readBody,
+  requireGzipOrPlain,
+  requireJson,
+  sendReply,
+} from './reply.ts'
 import type { Reply } from './reply.ts'
 
 /** Takes one request's bytes for a source. Resolves when every effect is durable. */
@@ -62,7 +72,9 @@ export function alertsApp(options: {
     }
   }
 
-  app.post('/alerts/:source', authorize, requireJson, readBody(ALERT_LIMIT_BYTES), async (request, response) => {
+  // CloudEvents in binary mode need nothing here: their `ce-` headers repeat what the body says, and only the body counts.
+  const readable: readonly RequestHandler[] = [requireJson, requireGzipOrPlain, readBody(ALERT_LIMIT_BYTES)]
+  app.post('/alerts/:source', authorize, ...readable, async (request, response) => {
     sendReply(response, await options.handle(String(request.params['source']), bodyOf(request)))
   })
   app.use(notFound)

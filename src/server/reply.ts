@@ -37,6 +37,16 @@ export const requireJson: RequestHandler = (request, _response, next) => {
   }
 }
 
+/** Refuses every `Content-Encoding` but gzip with 415: what shippers send, and the only one whose bomb is tested. */
+export const requireGzipOrPlain: RequestHandler = (request, _response, next) => {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? ''
+  if (encoding === '' || encoding === 'identity' || encoding === 'gzip') next()
+  else {
+    const message = `Content-Encoding is "${encoding.slice(0, 100)}", wanted gzip or none`
+    next(Object.assign(new Error(message), { status: 415 }))
+  }
+}
+
 /** Reads the whole body as bytes, at most `limit` after decompression; without `inflate` a compressed body is refused with 415. */
 export function readBody(limit: number, { inflate = true } = {}): RequestHandler {
   return express.raw({ type: () => true, limit, inflate })
