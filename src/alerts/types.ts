@@ -31,8 +31,6 @@ export interface RuntimeAlert {
   readonly image?: string | undefined
   /** `sha256:<64 hex>` (or sha384, sha512) as claimed. */
   readonly imageDigest?: string | undefined
-  /** The connection that the alert is about ends where it began, at a loopback address: nobody outside takes part. Absent: not known. */
-  readonly loopback?: boolean | undefined
   /** What the alert is about, declared by the decoder (Falco: `proc.exepath`). Part of the key of repeats. */
   readonly target: string
 }

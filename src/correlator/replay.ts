@@ -43,8 +43,8 @@ export interface ReplayedImage {
   readonly reason: string
 }
 
-/** A capture, not a request: bounded by what fits into a string. */
-const REPLAY_LIMITS: BodyLimits = { maxBytes: 500_000_000, maxItems: 10_000_000, maxDepth: 32 }
+/** A capture, not a request: bounded by what fits into a string. As deep as audit events may be. */
+const REPLAY_LIMITS: BodyLimits = { maxBytes: 500_000_000, maxItems: 10_000_000, maxDepth: 10_100 }
 
 /**
  * Decodes and correlates `input` without a cluster and without a stored ledger. The clock is the newest event so far, so that an old capture gives what it gave

@@ -2,17 +2,7 @@
 import type { Express, RequestHandler } from 'express'
 import type { Credential } from './credentials.ts'
 import { credentialChecker } from './credentials.ts'
-import {
-  bodyOf,
-  errorAnswers,
-  errorReply,
-  newApp,
-  notFound,
-  readBody,
-  requireGzipOrPlain,
-  requireJson,
-  sendReply,
-} from './reply.ts'
+import { bodyOf, errorAnswers, errorReply, newApp, notFound, readBody, requireJson, sendReply } from './reply.ts'
 import type { Reply } from './reply.ts'
 
 /** Takes one request's bytes for a source. Resolves when every effect is durable. */
@@ -72,9 +62,7 @@ export function alertsApp(options: {
     }
   }
 
-  // CloudEvents in binary mode need nothing here: their `ce-` headers repeat what the body says, and only the body counts.
-  const readable: readonly RequestHandler[] = [requireJson, requireGzipOrPlain, readBody(ALERT_LIMIT_BYTES)]
-  app.post('/alerts/:source', authorize, ...readable, async (request, response) => {
+  app.post('/alerts/:source', authorize, requireJson, readBody(ALERT_LIMIT_BYTES), async (request, response) => {
     sendReply(response, await options.handle(String(request.params['source']), bodyOf(request)))
   })
   app.use(notFound)

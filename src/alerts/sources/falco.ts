@@ -28,16 +28,9 @@ const TEST_RULE = 'Test rule'
 /** Falco spells them so on the wire: falcosecurity/falco userspace/engine/falco_common.cpp. */
 const PRIORITIES = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const
 
-/** `fd.name` of a connection: client, `->`, server. */
-const CONNECTION = /^[0-9a-f.:]{3,60}:\d{1,5}->[0-9a-f.:]{3,60}:\d{1,5}$/
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1):\d{1,5}->(?:127(?:\.\d{1,3}){3}|::1):\d{1,5}$/
-
 /** What an alert says of the place and the thing it is about. */
 type Subject = Partial<
-  Pick<
-    RuntimeAlert,
-    'containerId' | 'containerName' | 'namespace' | 'pod' | 'podUid' | 'image' | 'imageDigest' | 'loopback'
-  >
+  Pick<RuntimeAlert, 'containerId' | 'containerName' | 'namespace' | 'pod' | 'podUid' | 'image' | 'imageDigest'>
 > &
   Pick<RuntimeAlert, 'target'>
 
@@ -92,7 +85,6 @@ function subjectOfSyscall(fields: Json): Subject {
     ...present('podUid', textOf(fields, 'k8s.pod.uid')),
     ...present('image', imageOf(fields)),
     ...present('imageDigest', digestOf(fields)),
-    ...loopbackOf(fields),
   }
 }
 
@@ -139,12 +131,6 @@ function digestOf(fields: Json): string | undefined {
     own(fields, 'container.image'),
     own(fields, 'container.image.id'),
   ])
-}
-
-/** Both ends must be loopback addresses: a server on one may be a proxy to anywhere, but that is then another process's connection. */
-function loopbackOf(fields: Json): { readonly loopback?: boolean } {
-  const name = textOf(fields, 'fd.name', 160)
-  return name !== undefined && CONNECTION.test(name) ? { loopback: LOOPBACK.test(name) } : {}
 }
 
 function priorityOf(item: Json): string {

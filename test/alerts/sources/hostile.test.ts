@@ -43,10 +43,9 @@ function check(decoded: Decoded): void {
   if (decoded.kind === 'telemetry') assert.ok(decoded.reason.length <= 256)
   else if (decoded.kind === 'refused') assert.ok(CODES.includes(decoded.code) && decoded.message.length <= 200)
   else {
-    const { tags, techniques = [], time, timeText, rule, loopback, ...texts } = decoded.alert
+    const { tags, techniques = [], time, timeText, rule, ...texts } = decoded.alert
     assert.ok(Number.isSafeInteger(time) && Math.abs(Date.parse(`${timeText.slice(0, 23)}Z`) - time) < 1)
     assert.ok(rule !== '' && rule.length <= 256)
-    assert.ok(loopback === undefined || typeof loopback === 'boolean')
     for (const text of Object.values(texts)) assert.ok(typeof text === 'string' && text.length <= 512)
     for (const text of [...tags, ...techniques]) assert.ok(text.length <= 64)
     assert.ok(tags.length <= 32 && techniques.length <= 32)
