@@ -20,7 +20,7 @@ interface Answer {
 function endpoint(fails = false): {
   readonly alerts: RuntimeAlert[]
   readonly counted: AlertRequest[]
-  post(source: string, body: string, headers?: Readonly<Record<string, string>>): Promise<Answer>
+  readonly post: (source: string, body: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>
 } {
   const alerts: RuntimeAlert[] = []
   const counted: AlertRequest[] = []
