@@ -59,6 +59,7 @@ describe('alerts/sources/k8sAudit', () => {
     ['the end of the same exec', event({ stage: 'ResponseComplete' }), 'telemetry'],
     ['exec that RBAC refused', event({ stage: 'ResponseComplete', responseStatus: { code: 403 } }), 'telemetry'],
     ['exec that panicked', event({ stage: 'Panic', responseStatus: { code: 500 } }), 'telemetry'],
+    ['exec that begins with another code', event({ responseStatus: { code: 200 } }), 'telemetry'],
     ['a code that is text', event({ responseStatus: { code: '101' } }), 'telemetry'],
     ['exec that calls itself dry', event({ requestURI: '/x?dryRun=All&container=web' }), 'finding: exec'],
     ['attach', event({}, { subresource: 'attach' }), 'finding: attach'],
