@@ -1,5 +1,5 @@
 /** `POST /alerts/<source>`: bytes to alerts, alerts to the correlator, and an answer only when every effect is durable. */
-import { splitBody } from '../src/alerts/body.ts'
+import { BODY_LIMITS, splitBody } from '../src/alerts/body.ts'
 import type { RuntimeAlert, SensorSource } from '../src/alerts/types.ts'
 import type { Correlator } from '../src/correlator/api.ts'
 import type { AlertObserver } from '../src/observe/alerts.ts'
@@ -22,7 +22,7 @@ export function createAlerts(options: {
     const source = sources.get(name)
     if (source === undefined) return errorReply(404, 'unknown source')
     if (body.length === 0) return errorReply(400, 'the body is empty; wanted an alert as JSON')
-    const split = splitBody(body)
+    const split = splitBody(body, { ...BODY_LIMITS, ...source.bodyLimits })
     const findings: RuntimeAlert[] = []
     const refused: { line: number; code: string; message: string }[] = []
     let telemetry = 0
@@ -61,10 +61,8 @@ export function createAlerts(options: {
         .slice(0, NAMED_REFUSALS)
         .map(({ alert, decision, verdict, phase, reason }) => ({ rule: alert.rule, decision, verdict, phase, reason })),
     }
+    const isUseless = findings.length + telemetry === 0 && refused.length > 0
     // A batch with some bad items is accepted: kube-apiserver sends a whole batch again after any error.
-    return {
-      alerts: count,
-      ...jsonReply(findings.length + telemetry === 0 && refused.length > 0 ? 400 : 200, answer),
-    }
+    return { alerts: count, ...jsonReply(isUseless && source.repeatsBatches !== true ? 400 : 200, answer) }
   }
 }

@@ -1,13 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import type { RefusalCode } from './types.ts'
+import type { BodyLimits, RefusalCode } from './types.ts'
 
-/** Bounds of one body. */
-export interface BodyLimits {
-  readonly maxBytes: number
-  readonly maxItems: number
-  /** Objects and arrays inside one another, the outermost counted. */
-  readonly maxDepth: number
-}
+export type { BodyLimits } from './types.ts'
 
 /** For one request; an alert is 1.4 KB on average and has depth 2. */
 export const BODY_LIMITS: BodyLimits = { maxBytes: 4 * 1024 * 1024, maxItems: 10_000, maxDepth: 32 }
@@ -34,7 +28,8 @@ export interface Body {
 
 /**
  * Splits the body of an alert request, or a capture file, into its values: one object, one array, one object a line (NDJSON), or objects
- * one after the other, pretty-printed or not. A broken value is refused with its line and costs nothing but itself.
+ * one after the other, pretty-printed or not. A broken value is refused with its line and costs nothing but itself. An EventList, which is how
+ * kube-apiserver sends audit events, counts as its events.
  *
  * Never throws. Time is linear: a character is looked at no more than 8 times on average; where values that never close take more, the rest is refused.
  */
@@ -56,9 +51,11 @@ function parseWhole(text: string, limits: BodyLimits): Pick<Body, 'shape' | 'ite
   if (outline === undefined) return undefined
   const value = tryParse(text)
   if (value === undefined) return undefined
-  if (!Array.isArray(value.parsed)) return { shape: 'values', items: [{ line: outline.line, item: value.parsed }] }
+  if (!Array.isArray(value.parsed)) {
+    return { shape: 'values', items: bounded(eventsOf(outline.line, value.parsed), limits.maxItems) }
+  }
   const elements: readonly unknown[] = value.parsed
-  const items = elements.map((item, index) => ({ line: outline.elementLines[index] ?? outline.line, item }))
+  const items = elements.flatMap((item, index) => eventsOf(outline.elementLines[index] ?? outline.line, item))
   return { shape: 'array', items: bounded(items, limits.maxItems) }
 }
 
@@ -124,11 +121,18 @@ function* scanValues(text: string, maxDepth: number): Generator<BodyItem> {
       return
     }
     const parsed = found.kind === 'closed' ? tryParse(text.slice(position, found.end)) : undefined
-    if (parsed !== undefined) yield { line, item: parsed.parsed }
+    if (parsed !== undefined) yield* eventsOf(line, parsed.parsed)
     else if (found.kind === 'too-deep') yield refuse(line, 'too-large', `nested deeper than ${maxDepth}`)
     else yield refuse(line, 'not-json', 'a JSON object that is broken or not closed')
     moveTo(parsed === undefined && found.kind === 'closed' ? Math.max(found.end, position + 1) : found.end)
   }
+}
+
+/** The events of an audit EventList, all on the line where it starts; any other value is itself. */
+function eventsOf(line: number, value: unknown): readonly BodyItem[] {
+  const isList = typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'EventList'
+  const events: unknown = isList && 'items' in value ? value.items : undefined
+  return Array.isArray(events) ? events.map((item: unknown) => ({ line, item })) : [{ line, item: value }]
 }
 
 type ObjectEnd = {

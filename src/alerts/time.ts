@@ -33,3 +33,26 @@ export function parseEventTime(text: string): EventTime | undefined {
   const digits = fraction.slice(0, 9).padEnd(9, '0')
   return { time: wholeSecond + Number(digits.slice(0, 3)), timeText: `${iso.slice(0, 19)}.${digits}Z` }
 }
+
+/** The last second of the year 9999. */
+const MAX_SECONDS = 253_402_300_799
+
+/** An epoch time of whole seconds and nanoseconds (0 to 999,999,999). `undefined` outside the years 1970 to 9999. */
+export function epochTime(seconds: number, nanoseconds = 0): EventTime | undefined {
+  if (!Number.isInteger(seconds) || seconds < 0 || seconds > MAX_SECONDS) return undefined
+  if (!Number.isInteger(nanoseconds) || nanoseconds < 0 || nanoseconds > 999_999_999) return undefined
+  const digits = String(nanoseconds).padStart(9, '0')
+  const iso = new Date(seconds * 1000).toISOString()
+  return { time: seconds * 1000 + Number(digits.slice(0, 3)), timeText: `${iso.slice(0, 19)}.${digits}Z` }
+}
+
+/**
+ * Nanoseconds since the epoch, as a number or as digits, cut to microseconds: beyond 2^53 a parsed number is exact to 256 ns only, and both
+ * spellings of one event have to give one text.
+ */
+export function nanosecondTime(value: unknown): EventTime | undefined {
+  const nanoseconds = typeof value === 'string' && /^\d{1,19}$/.test(value) ? Number(value) : value
+  if (typeof nanoseconds !== 'number' || !Number.isFinite(nanoseconds) || nanoseconds < 0) return undefined
+  const microseconds = Math.floor(nanoseconds / 1000)
+  return epochTime(Math.floor(microseconds / 1e6), (microseconds % 1e6) * 1000)
+}

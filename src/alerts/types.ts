@@ -49,9 +49,21 @@ export type Decoded =
   | { readonly kind: 'telemetry'; readonly reason: string }
   | { readonly kind: 'refused'; readonly code: RefusalCode; readonly message: string }
 
+/** Bounds of one body. */
+export interface BodyLimits {
+  readonly maxBytes: number
+  readonly maxItems: number
+  /** Objects and arrays inside one another, the outermost counted. */
+  readonly maxDepth: number
+}
+
 /** One sensor. Pure; never throws, whatever JSON it is given. */
 export interface SensorSource {
   /** The last segment of `POST /alerts/<name>`. */
   readonly name: string
   readonly decode: (item: unknown) => Decoded
+  /** Where bodies are larger or deeper than those of the other sensors. */
+  readonly bodyLimits?: Partial<BodyLimits> | undefined
+  /** It sends a whole batch again after any error: what cannot be read is counted, and answered 200 all the same. */
+  readonly repeatsBatches?: true | undefined
 }

@@ -1,6 +1,7 @@
 /** The command line: names, options, help with examples. Does no work of its own. */
 import { Command, CommanderError, Option } from 'commander'
 import { hostname } from 'node:os'
+import { sources } from '../alerts/sources/index.ts'
 import { listExceptions, readExceptions } from './exceptions.ts'
 import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
@@ -100,7 +101,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .command('replay')
     .description('what verdicts a file of alerts leads to, judged at the time of the alerts; nothing is stored')
     .argument('<file>', 'alerts, one JSON object a line (also an array or one object); - for standard input')
-    .option('--source <name>', 'the sensor that wrote them: falco or falcosidekick', 'falco')
+    .option('--source <name>', `the sensor that wrote them: ${sources.map(({ name }) => name).join(', ')}`, 'falco')
     .option('--config <file>', 'thresholds and rule overrides')
     .option(
       '--explain',

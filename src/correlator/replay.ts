@@ -55,8 +55,8 @@ export interface ReplayedImage {
   readonly explanation?: Explanation | undefined
 }
 
-/** Of one part of a capture, not of a request: bounded by what fits into a string. */
-const REPLAY_LIMITS: BodyLimits = { maxBytes: 500_000_000, maxItems: 10_000_000, maxDepth: 32 }
+/** Of one part of a capture, not of a request: bounded by what fits into a string. As deep as audit events may be. */
+const REPLAY_LIMITS: BodyLimits = { maxBytes: 500_000_000, maxItems: 10_000_000, maxDepth: 10_100 }
 
 /** What is kept of a capture of any length. */
 const MAX_REFUSED = 10_000

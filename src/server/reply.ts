@@ -37,9 +37,20 @@ export const requireJson: RequestHandler = (request, _response, next) => {
   }
 }
 
-/** Reads the whole body as bytes, at most `limit` after decompression; without `inflate` a compressed body is refused with 415. */
+/**
+ * Reads the whole body as bytes, at most `limit` of them after decompression. Of encodings it reads gzip, which is what shippers send; every other
+ * is refused with 415, and with `inflate: false` gzip too.
+ */
 export function readBody(limit: number, { inflate = true } = {}): RequestHandler {
-  return express.raw({ type: () => true, limit, inflate })
+  const read = express.raw({ type: () => true, limit, inflate })
+  return (request, response, next) => {
+    const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+    if (encoding === 'identity' || encoding === 'gzip') read(request, response, next)
+    else {
+      const message = `Content-Encoding is "${encoding.slice(0, 100)}", wanted ${inflate ? 'gzip or none' : 'none'}`
+      next(Object.assign(new Error(message), { status: 415 }))
+    }
+  }
 }
 
 /** The bytes that `readBody` left; empty when there was no body. */

@@ -184,6 +184,68 @@ describe('alerts/body', () => {
     it(`splits ${name}`, () => assert.deepEqual(split(text), expected))
   }
 
+  const LIST = '{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[{"a":1},{"a":2}]}'
+  const lists: readonly (readonly [string, string, readonly unknown[]])[] = [
+    [
+      'one',
+      LIST,
+      [
+        [1, { a: 1 }],
+        [1, { a: 2 }],
+      ],
+    ],
+    [
+      'one a line, and an event by itself',
+      `${LIST}\n{"kind":"Event"}\n${LIST}`,
+      [
+        [1, { a: 1 }],
+        [1, { a: 2 }],
+        [2, { kind: 'Event' }],
+        [3, { a: 1 }],
+        [3, { a: 2 }],
+      ],
+    ],
+    [
+      'an array of them',
+      `[\n${LIST},\n{"a":3}]`,
+      [
+        [2, { a: 1 }],
+        [2, { a: 2 }],
+        [3, { a: 3 }],
+      ],
+    ],
+    ['an empty one', '{"kind":"EventList","items":[]}', []],
+    ['one without items', '{"kind":"EventList"}', [[1, { kind: 'EventList' }]]],
+    ['one whose items are no list', '{"kind":"EventList","items":7}', [[1, { kind: 'EventList', items: 7 }]]],
+    ['another list', '{"kind":"PodList","items":[1]}', [[1, { kind: 'PodList', items: [1] }]]],
+    [
+      'odd items',
+      '{"kind":"EventList","items":[null,7,[{}]]}',
+      [
+        [1, null],
+        [1, 7],
+        [1, [{}]],
+      ],
+    ],
+  ]
+  for (const [name, text, expected] of lists) {
+    it(`takes an audit EventList for its events: ${name}`, () => assert.deepEqual(split(text), expected))
+  }
+
+  it('bounds the events of an EventList', () => {
+    const limits = { ...BODY_LIMITS, maxItems: 2 }
+    assert.deepEqual(split(LIST.replace('{"a":2}', '{"a":2},{"a":3},{"a":4}'), limits), [
+      [1, { a: 1 }],
+      [1, { a: 2 }],
+      [1, 'too-large'],
+    ])
+    assert.deepEqual(split(`${LIST}\n${LIST}`, limits), [
+      [1, { a: 1 }],
+      [1, { a: 2 }],
+      [2, 'too-large'],
+    ])
+  })
+
   it('keeps a __proto__ key as an ordinary one', () => {
     const [item] = splitBody(Buffer.from('{"__proto__":{"rule":"x"}}')).items
     assert.ok(item !== undefined && 'item' in item)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { parseEventTime } from '../../src/alerts/time.ts'
+import { epochTime, nanosecondTime, parseEventTime } from '../../src/alerts/time.ts'
 
 describe('alerts/time', () => {
   const good: readonly (readonly [string, string])[] = [
@@ -37,4 +37,36 @@ describe('alerts/time', () => {
   ]) {
     it(`refuses ${JSON.stringify(text.slice(0, 40))}`, () => assert.equal(parseEventTime(text), undefined))
   }
+
+  it('reads seconds and nanoseconds since the epoch', () => {
+    const cases: readonly (readonly [number, number, string | undefined])[] = [
+      [1795327049, 490_412_397, '2026-11-22T05:57:29.490412397Z'],
+      [1795327049, 7, '2026-11-22T05:57:29.000000007Z'],
+      [0, 0, '1970-01-01T00:00:00.000000000Z'],
+      [253_402_300_799, 999_999_999, '9999-12-31T23:59:59.999999999Z'],
+      [253_402_300_800, 0, undefined],
+      [-1, 0, undefined],
+      [1.5, 0, undefined],
+      [1, 1e9, undefined],
+      [1, -1, undefined],
+      [NaN, 0, undefined],
+    ]
+    for (const [seconds, nanoseconds, expected] of cases) {
+      const read = epochTime(seconds, nanoseconds)
+      assert.equal(read?.timeText, expected)
+      if (expected !== undefined) assert.equal(read?.time, Date.parse(`${expected.slice(0, 23)}Z`))
+    }
+  })
+
+  it('reads nanoseconds to the microsecond, the same as a number, as digits and as a shipper writes the number again', () => {
+    const digits = '1745555437776373143'
+    const texts = [Number(digits), digits, JSON.parse(String(Number(digits)))].map((value) => nanosecondTime(value))
+    assert.deepEqual(
+      texts.map((read) => read?.timeText),
+      Array(3).fill('2025-04-25T04:30:37.776373000Z'),
+    )
+    for (const value of ['', '-1', '1e3', '1'.repeat(20), -1, NaN, Infinity, 1e30, null, {}, []]) {
+      assert.equal(nanosecondTime(value), undefined)
+    }
+  })
 })

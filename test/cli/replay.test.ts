@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { root } from '../docs/markdown.ts'
 import { folderWith, run } from './fakes.ts'
 
-const FIXTURES = join(root, 'test/fixtures/alerts/falco')
+const SAMPLES = join(root, 'test/fixtures/alerts')
+const FIXTURES = join(SAMPLES, 'falco')
 const alert = (fields: object): string =>
   JSON.stringify({
     rule: 'Drop and execute new binary in container',
@@ -76,6 +77,21 @@ line 2: refused: not-json
     assert.match((await replay(alert({ uuid: 'x' }), '--source', 'falcosidekick')).out, /^denying /m)
   })
 
+  const others: readonly (readonly [string, string, number, number, number])[] = [
+    ['k8s-audit', 'k8s-audit/eventlists.jsonl', 3, 14, 0],
+    ['tracee', 'tracee/signatures.jsonl', 8, 8, 0],
+    ['tetragon', 'tetragon-honeycluster/tetragon.jsonl', 13, 13, 0],
+    ['kubearmor', 'kubearmor/kubearmor_docs_events.jsonl', 63, 60, 3],
+    ['falcosidekick', 'falcosidekick/cloudevents-structured.jsonl', 1, 1, 0],
+  ]
+  for (const [source, file, lines, decoded, refused] of others) {
+    it(`reads what is sent as ${source}`, async () => {
+      const { code, out } = await run(['replay', join(SAMPLES, file), '--source', source, '-o', 'json'])
+      const report = JSON.parse(out) as { lines: number; decoded: number; refused: unknown[] }
+      assert.deepEqual([code, report.lines, report.decoded, report.refused.length], [0, lines, decoded, refused])
+    })
+  }
+
   it('takes thresholds and rules from a configuration', async () => {
     const folder = folderWith({
       'strict.yaml': 'quarantine: {preset: strict}',
@@ -100,7 +116,7 @@ line 2: refused: not-json
     assert.deepEqual(await replay(alert({}), '--source', 'suricata'), {
       code: 2,
       out: '',
-      err: 'drawbridge: --source suricata: unknown; known are falco, falcosidekick\n',
+      err: 'drawbridge: --source suricata: unknown; known are falco, falcosidekick, k8s-audit, tracee, tetragon, kubearmor\n',
     }))
 
   it('refuses a file that is not there', async () =>

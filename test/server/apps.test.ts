@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import supertest from 'supertest'
 import { adminApp } from '../../src/server/adminApp.ts'
-import { alertsApp } from '../../src/server/alertsApp.ts'
+import { ALERT_LIMIT_BYTES, alertsApp } from '../../src/server/alertsApp.ts'
 import { createAuthenticator, credentialChecker } from '../../src/server/credentials.ts'
 import { jsonReply } from '../../src/server/reply.ts'
 import { REVIEW_LIMIT_BYTES, timeoutMilliseconds, webhookApp } from '../../src/server/webhookApp.ts'
@@ -26,10 +27,10 @@ describe('the webhook app', () => {
   for (const [path, status, body] of [
     ['/validate/enforce', 200, 'enforce'],
     ['/validate-namespaces', 200, 'namespaces'],
-    ['/validate/unknown', 404, { error: 'no POST /validate/unknown here' }],
-    ['/validate/enforce/more', 404, { error: 'no POST /validate/enforce/more here' }],
-    ['/validate/__proto__', 404, { error: 'no POST /validate/__proto__ here' }],
-    ['/toString', 404, { error: 'no POST /toString here' }],
+    ['/validate/unknown', 404, { error: 'no such path for POST' }],
+    ['/validate/enforce/more', 404, { error: 'no such path for POST' }],
+    ['/validate/__proto__', 404, { error: 'no such path for POST' }],
+    ['/toString', 404, { error: 'no such path for POST' }],
   ] as const) {
     it(`answers ${status} at ${path}`, async () => {
       const response = await supertest(app).post(path).set('Content-Type', 'application/json').send('{}')
@@ -201,6 +202,58 @@ describe('the alerts app', () => {
   it('never makes a metric label of an unknown source', async () => {
     assert.equal((await post('/alerts/evil%0Alabel').set('Authorization', `Bearer ${TOKEN}`).send('{}')).status, 404)
     assert.deepEqual(refused, ['unknown unknown-source'])
+  })
+
+  it('unpacks gzip and refuses what is broken or packed in another way', async () => {
+    const packed = (encoding: string, body: Buffer): supertest.Test =>
+      post('/alerts/falco')
+        .set('Authorization', `Bearer ${TOKEN}`)
+        .set('Content-Encoding', encoding)
+        // supertest would turn a Buffer of a JSON type into text.
+        .serialize((value: unknown) => value as string)
+        .send(body)
+    const text = Buffer.from('{"rule":"x"}')
+    const good = await packed('gzip', gzipSync(text))
+    assert.deepEqual([good.status, good.body], [200, { source: 'falco', bytes: text.length }])
+    assert.equal((await packed('GZIP', gzipSync(text))).status, 200)
+    assert.equal((await packed('identity', text)).status, 200)
+    assert.equal((await packed('gzip', text)).status, 400)
+    assert.equal((await packed('gzip', gzipSync(text).subarray(0, -9))).status, 400)
+    for (const encoding of ['br', 'deflate', 'zstd', 'gzip, gzip', 'x']) {
+      const response = await packed(encoding, gzipSync(text))
+      assert.deepEqual(
+        [response.status, response.body],
+        [415, { error: `Content-Encoding is "${encoding}", wanted gzip or none` }],
+      )
+    }
+  })
+
+  it('stops a gzip bomb at the limit of unpacked bytes', async () => {
+    const bomb = gzipSync(Buffer.alloc(ALERT_LIMIT_BYTES + 1, ' '))
+    assert.ok(bomb.length < 20_000)
+    const before = process.memoryUsage().arrayBuffers
+    // Members of gzip may follow one another: 512 MiB.
+    const member = gzipSync(Buffer.alloc(1024 * 1024, ' '))
+    const big = Buffer.concat(Array.from({ length: 512 }, () => member))
+    for (const body of [bomb, big]) {
+      const response = await post('/alerts/falco')
+        .set('Authorization', `Bearer ${TOKEN}`)
+        .set('Content-Encoding', 'gzip')
+        .serialize((value: unknown) => value as string)
+        .send(body)
+      assert.deepEqual(
+        [response.status, response.body],
+        [413, { error: `the body is larger than ${ALERT_LIMIT_BYTES} bytes` }],
+      )
+    }
+    assert.ok(process.memoryUsage().arrayBuffers - before < 6 * ALERT_LIMIT_BYTES, 'unpacked all of it')
+    const full = gzipSync(Buffer.alloc(ALERT_LIMIT_BYTES, ' '))
+    const response = await post('/alerts/falco')
+      .set('Authorization', `Bearer ${TOKEN}`)
+      .set('Content-Encoding', 'gzip')
+      .serialize((value: unknown) => value as string)
+      .send(full)
+    assert.deepEqual(response.body, { source: 'falco', bytes: ALERT_LIMIT_BYTES })
   })
 
   it('takes every JSON content type that sensors send', async () => {
