@@ -16,6 +16,7 @@ import { resolveLive } from '../webhooks/context.ts'
 import { clusterView, standaloneView } from './admissionView.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { ownerWorkload } from './adapters/kubernetes/owner.ts'
+import { correlationOptions } from './correlator/settings.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
 import { keepToken, readToken } from './config/secrets.ts'
@@ -62,12 +63,22 @@ const CERTIFICATE_POLL_MILLISECONDS = 60 * 60 * 1000
 async function loadConfig(file: string | undefined): Promise<Config> {
   const path = file ?? DEFAULT_CONFIG_FILE
   try {
-    return parseConfig(await readFile(path, 'utf8'), path)
+    return checked(parseConfig(await readFile(path, 'utf8'), path), path)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' && file === undefined) return parseConfig('', path)
     if (code !== undefined) throw new ConfigError(`${path}: cannot be read: ${message}`)
     throw error
+  }
+}
+
+/** What the configuration's own schema cannot say, because it knows no domain. */
+function checked(config: Config, path: string): Config {
+  try {
+    correlationOptions(config)
+    return config
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`)
   }
 }
 

@@ -19,6 +19,9 @@ import { repeatKey } from './dedupe.ts'
 /** An event from before is a broken clock: the receipt time counts. */
 export const PLAUSIBLE_SINCE = Date.UTC(2015, 0, 1)
 
+/** Longest text of a place or target kept with evidence. */
+const MAX_NOTE = 128
+
 /** An older event is evidence without weight. */
 export const MAX_AGE_MS = 24 * 3600_000
 
@@ -40,6 +43,11 @@ export function countedTime(
   return { time, tooOld: receivedAt - time > MAX_AGE_MS }
 }
 
+/** The alert's target as evidence keeps it, `''` for none: what a release silences is compared with this. */
+export function actTarget(alert: Pick<RuntimeAlert, 'target'>): string {
+  return cleanText(alert.target, MAX_NOTE)
+}
+
 /** The effect of one alert; `weight` 0 leaves evidence only. */
 export function effectOf(
   alert: RuntimeAlert,
@@ -49,6 +57,7 @@ export function effectOf(
 ): Effect {
   const { class: name, weight } = classification
   const { detector } = alert
+  const own: { readonly own?: true } = image.own === true ? { own: true } : {}
   const evidence: Evidence = {
     key: repeatKey(alert),
     detector,
@@ -61,12 +70,14 @@ export function effectOf(
     ...short('pod', image.pod),
     ...short('container', image.container),
     ...short('node', image.node),
-    ...short('target', alert.target === '' ? undefined : alert.target),
+    ...short('target', actTarget(alert) === '' ? undefined : actTarget(alert)),
+    ...own,
   }
   return {
     digests: image.digests,
     references: image.references,
-    contributions: weight > 0 ? [{ class: name, detector, owner: image.owner, weight, first: time, last: time }] : [],
+    contributions:
+      weight > 0 ? [{ class: name, detector, owner: image.owner, weight, first: time, last: time, ...own }] : [],
     evidence: [evidence],
   }
 }
@@ -148,5 +159,5 @@ export function verdictNameFor(
 
 /** Evidence is a short note, not an archive. */
 function short<Key extends string>(key: Key, text: string | undefined): Partial<Record<Key, string>> {
-  return text === undefined ? {} : ({ [key]: cleanText(text, 128) } as Record<Key, string>)
+  return text === undefined ? {} : ({ [key]: cleanText(text, MAX_NOTE) } as Record<Key, string>)
 }

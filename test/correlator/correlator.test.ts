@@ -197,8 +197,8 @@ describe('correlator', () => {
         const [verdict] = it.list()
         assert.ok(verdict !== undefined && it.list().length === 1)
         assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
-        const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW)
-        assert.deepEqual([found?.phase, found?.digests], ['denying', [digest]])
+        const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW, 'shop')
+        assert.deepEqual([found?.answer, found?.verdict.digests], ['denying', [digest]])
       }
     })
   }
@@ -479,8 +479,8 @@ describe('correlator', () => {
     describe('and more names than a verdict holds', () => {
       const other = (n: number): string => `registry.example/a:${String(n).padStart(3, '0')}`
       const deniedBy = (it: Rig, text: string): string | undefined => {
-        const found = createVerdictIndex(it.list()).find(parseReference(text) ?? assert.fail(), it.now)
-        return found?.phase
+        const found = createVerdictIndex(it.list()).find(parseReference(text) ?? assert.fail(), it.now, 'shop')
+        return found?.answer
       }
       const observed = async (): Promise<{ readonly it: Rig; readonly directory: FakeDirectory }> => {
         const directory = directoryOf(container())
@@ -557,8 +557,8 @@ describe('correlator', () => {
       const it = await rig()
       const { verdict = '' } = await one(it)
       it.now += HOUR
-      const released = await it.release(verdict, { by: 'ann', reason: 'a test', as: 'false-positive' })
-      assert.deepEqual([released.phase, released.reason], ['released', 'released: by ann as false-positive: a test'])
+      const released = await it.release(verdict, { by: 'ann', reason: 'a test', as: 'fixed' })
+      assert.deepEqual([released.phase, released.reason], ['released', 'released: by ann as fixed: a test'])
       assert.equal((await one(it, { time: NOW + 1000, rule: 'Fileless execution via memfd_create' })).phase, 'released')
       it.now += 1000
       const back = await one(it, { time: it.now })
@@ -569,7 +569,7 @@ describe('correlator', () => {
       const it = await rig()
       const { verdict = '' } = await one(it)
       it.now += HOUR
-      await it.release(verdict, { by: 'ann', reason: 'a test', as: 'false-positive' })
+      await it.release(verdict, { by: 'ann', reason: 'a test', as: 'fixed' })
       const late = await one(it, { time: it.now - 1 })
       assert.deepEqual(
         [late.decision, late.reason],
@@ -657,7 +657,7 @@ describe('correlator', () => {
     it('lets a release give way only when no event from before it can count', async () => {
       const it = await rig({ store: capped(1) })
       const { verdict = '' } = await one(it)
-      await it.release(verdict, { by: 'ann', reason: 'ok', as: 'accepted' })
+      await it.release(verdict, { by: 'ann', reason: 'ok', as: 'fixed' })
       it.now += 24 * HOUR
       await assert.rejects(one(it, { image: image(1), time: it.now }), StoreBusyError)
       it.now += 1

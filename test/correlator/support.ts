@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { splitBody } from '../../src/alerts/body.ts'
 import { falco } from '../../src/alerts/sources/falco.ts'
 import type { RuntimeAlert } from '../../src/alerts/types.ts'
+import { isSameImage } from '../../src/correlator/attribute.ts'
 import type { ContainerDirectory, ContainerRecord } from '../../src/correlator/types.ts'
 import type { ParseReference } from '../../src/verdicts/name.ts'
 import { noFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
@@ -77,12 +78,19 @@ export function container(changes: Partial<ContainerRecord> = {}): ContainerReco
 
 export interface FakeDirectory extends ContainerDirectory {
   add(record: ContainerRecord): void
+  /** Nothing of the last 24 h is left. */
+  clear(): void
 }
 
 export function directoryOf(...initial: readonly ContainerRecord[]): FakeDirectory {
   const records = [...initial]
   return {
     add: (record) => void records.push(record),
+    clear: () => void records.splice(0),
+    usesOf: (digests) =>
+      records
+        .filter((record) => isSameImage(record, { digests }))
+        .map(({ owner, namespace, critical = false, firstSeen }) => ({ owner, namespace, critical, firstSeen })),
     findById: (prefix) => records.filter((record) => record.containerId.startsWith(prefix)),
     findByPod: (namespace, pod, name, uid) =>
       records.filter(

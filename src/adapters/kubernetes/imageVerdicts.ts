@@ -63,7 +63,7 @@ const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
   stored?.reading.kind === 'verdict' ? stored.reading.verdict : undefined
 
 const sameRelease = (a: Release | undefined, b: Release | undefined): boolean =>
-  a === b || (a?.by === b?.by && a?.reason === b?.reason && a?.at === b?.at && a?.as === b?.as)
+  a === b || (a?.by === b?.by && a?.reason === b?.reason && a?.at === b?.at && a?.as === b?.as && a?.until === b?.until)
 
 /**
  * Opens the ledger. It lists and watches from here on; call `watch` before `load` and no change is missed.
