@@ -5,7 +5,7 @@ import type { RuntimeAlert } from '../../src/alerts/types.ts'
 import { isSameImage } from '../../src/correlator/attribute.ts'
 import type { ContainerDirectory, ContainerRecord } from '../../src/correlator/types.ts'
 import type { ParseReference } from '../../src/verdicts/name.ts'
-import { noFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
+import { contributionKey, noFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
 import type { Contribution, Evidence, ImageVerdict } from '../../src/verdicts/types.ts'
 
 export const HOUR = 3600_000
@@ -125,7 +125,7 @@ export function evidence(changes: Partial<Evidence> = {}): Evidence {
 }
 
 export function facts(contributions: readonly Contribution[], changes: Partial<VerdictFacts> = {}): VerdictFacts {
-  const entries = contributions.map((item) => [`${item.class}|${item.detector}|${item.owner}`, item] as const)
+  const entries = contributions.map((item) => [contributionKey(item), item] as const)
   return { ...noFacts, contributions: Object.fromEntries(entries), ...changes }
 }
 
