@@ -187,15 +187,14 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   }
 
   /** The alert's image is known: contribute, or say why not. */
-  const contribute = async (alert: RuntimeAlert, found: ImageIdentity, receivedAt: number): Promise<Outcome> => {
-    const image = tags.withCurrentNames(found)
+  const contribute = async (alert: RuntimeAlert, image: ImageIdentity, receivedAt: number): Promise<Outcome> => {
     const name = nameFor(image)
     if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
     const classification = classify(alert, options.rules)
     const { time, tooOld } = countedTime(alert, receivedAt)
     const known = ledger.get(name)
     const act = { class: classification.class, target: actTarget(alert) }
-    const silenced = classification.weight === 0 ? undefined : silencedBy(ledger, found, known, act, clock())
+    const silenced = classification.weight === 0 ? undefined : silencedBy(ledger, image, known, act, clock())
     const weight = tooOld || silenced !== undefined ? 0 : classification.weight
     const effect = effectOf(alert, { ...classification, weight }, image, time)
     const outcome = { alert, ...(known === undefined ? {} : { verdict: name, phase: known.phase }) }
@@ -303,6 +302,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const sweep = async (): Promise<void> => {
     const now = clock()
     await upkeep.sweep()
+    await inBackground('update names', names.sweep())
     await inBackground('delete expired', room.removeExpired(limits.expiredMs))
     for (const entry of Array.from(parked.values())) {
       await inBackground('retry parked', retry(entry, now - entry.since > limits.parkedMs))

@@ -36,6 +36,8 @@ export interface ContainerDirectory {
   findByPod(namespace: string, pod: string, container?: string, podUid?: string): readonly ContainerRecord[]
   /** Who ran an image that has any of these digests in the last 24 h: one entry for each owner workload, at most MAX_USES. */
   usesOf(digests: readonly string[]): readonly ImageUse[]
+  /** Whether an image that has any of these digests ran under this normalised name in the last 24 h. */
+  ranAs(digests: readonly string[], reference: string): boolean
 }
 
 /** Far more than any decision asks about. */

@@ -47,7 +47,8 @@ function seen(evidence: Evidence, namespace: string | undefined): string {
 
 /** Names no namespace: where it was denied, or by how many it is run, is no business of whoever asks. */
 function whyOnlyWarning({ phase, reason, reach }: ImageVerdict): string {
-  if (phase === 'pending') return ` (only a warning until a person decides: ${printable(reason.split(':', 1)[0] ?? '', 40)})`
+  if (phase === 'pending')
+    return ` (only a warning until a person decides: ${printable(reason.split(':', 1)[0] ?? '', 40)})`
   if (phase !== 'denying') return ''
   return reach?.elsewhere === 'denying'
     ? ' (only a warning: it ran here before, and all evidence is from another namespace)'

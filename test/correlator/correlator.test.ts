@@ -461,19 +461,50 @@ describe('correlator', () => {
       assert.equal(it.writes(), writes)
     })
 
-    it('lets a tag leave that was pushed again; containers of the old image do not bring it back', async () => {
+    it('lets a tag leave that was pushed again, when no flagged image was seen under it for 24 h', async () => {
       const old = container()
       const directory = directoryOf(old)
       const it = await rig({ directory })
       await it.observeContainer(old)
       await one(it)
       assert.deepEqual(it.get(NAME_A)?.references, [TAG])
-      await it.observeContainer(container({ digests: [DIGEST_B], firstSeen: NOW }))
-      assert.deepEqual(it.get(NAME_A)?.references, [])
+      const pushed = container({ containerId: 'b'.repeat(64), digests: [DIGEST_B], firstSeen: NOW })
+      directory.add(pushed)
+      await it.observeContainer(pushed)
+      assert.deepEqual(it.get(NAME_A)?.references, [TAG], 'some node may still serve the old one')
       await it.observeContainer(old)
       it.now += 60_000
       await one(it, { time: NOW + 50_000 })
+      await it.sweep()
+      assert.deepEqual([it.get(NAME_A)?.references, it.get(NAME_A)?.phase], [[TAG], 'denying'])
+      // The last container of the old image has been gone for 24 h.
+      directory.clear()
+      directory.add(pushed)
+      it.now += HOUR
+      await it.sweep()
       assert.deepEqual([it.get(NAME_A)?.references, it.get(NAME_A)?.phase], [[], 'denying'])
+    })
+
+    it('keeps a tag that nothing else was seen under, however long ago', async () => {
+      const directory = directoryOf(container())
+      const it = await rig({ directory })
+      await it.observeContainer(container())
+      await one(it)
+      directory.clear()
+      it.now += 5 * 24 * HOUR
+      await it.sweep()
+      assert.deepEqual(it.get(NAME_A)?.references, [TAG])
+      await it.observeContainer(container({ containerId: 'b'.repeat(64), digests: [DIGEST_B], firstSeen: it.now }))
+      assert.deepEqual(it.get(NAME_A)?.references, [], 'a new image alone makes it leave')
+    })
+
+    it('denies the tag of a flagged image that another one was seen under since', async () => {
+      const directory = directoryOf(container())
+      const it = await rig({ directory })
+      await it.observeContainer(container())
+      await it.observeContainer(container({ containerId: 'b'.repeat(64), digests: [DIGEST_B], firstSeen: NOW }))
+      await one(it)
+      assert.deepEqual(it.get(NAME_A)?.references, [TAG])
     })
 
     describe('and more names than a verdict holds', () => {
@@ -776,5 +807,5 @@ describe('correlator', () => {
       }),
       { numRuns: 25 },
     )
-  })
+  }).timeout(20_000)
 })

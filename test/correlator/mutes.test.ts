@@ -4,7 +4,7 @@ import type { RuntimeAlert } from '../../src/alerts/types.ts'
 import type { Correlator, CorrelatorOptions } from '../../src/correlator/api.ts'
 import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
-import { StoreBusyError, type ImageVerdict, type Release, type VerdictStore } from '../../src/verdicts/types.ts'
+import { StoreBusyError, type Release, type VerdictStore } from '../../src/verdicts/types.ts'
 import { alert, container, DIGEST_B, directoryOf, HOUR, NOW, parseReference } from './support.ts'
 
 const DAY = 24 * HOUR
@@ -68,7 +68,7 @@ const on = (record: { readonly containerId: string; readonly pod: string }): Par
 })
 
 /** Waits for what the correlator does by itself. */
-async function until(condition: () => boolean): Promise<void> {
+async function eventually(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1000 && !condition(); turn++) await new Promise(setImmediate)
   assert.ok(condition())
 }
@@ -151,10 +151,10 @@ describe('correlator: mutes', () => {
     await it.send()
     const release = { by: 'ann', reason: 'ok', as: 'false-positive', at: it.now } as const
     await it.store.write(NAME_A, (current) => ({ ...(current ?? assert.fail()), release }))
-    await until(() => it.get(NAME_A)?.muted?.acts.length === 1)
+    await eventually(() => it.get(NAME_A)?.muted?.acts.length === 1)
     assert.equal(await it.send(on(NEWER)), 'muted undefined')
     // Taken back: nothing is silent any more.
-    await it.store.write(NAME_A, ({ release: _, ...current } = {} as ImageVerdict) => current)
+    await it.store.write(NAME_A, (current) => ({ ...(current ?? assert.fail()), release: undefined }))
     assert.equal(await it.send(on(NEWER)), 'contributed denying')
   })
 

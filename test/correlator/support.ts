@@ -91,6 +91,8 @@ export function directoryOf(...initial: readonly ContainerRecord[]): FakeDirecto
       records
         .filter((record) => isSameImage(record, { digests }))
         .map(({ owner, namespace, critical = false, firstSeen }) => ({ owner, namespace, critical, firstSeen })),
+    ranAs: (digests, reference) =>
+      records.some((record) => record.reference === reference && isSameImage(record, { digests })),
     findById: (prefix) => records.filter((record) => record.containerId.startsWith(prefix)),
     findByPod: (namespace, pod, name, uid) =>
       records.filter(

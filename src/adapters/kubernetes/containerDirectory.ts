@@ -186,6 +186,17 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     return [...uses.values()]
   }
 
+  const ranAs = (digests: readonly string[], reference: string): boolean => {
+    const oldest = options.now() - KEEP_MS
+    return digests.some((digest) => {
+      for (const key of byDigest.get(digest) ?? []) {
+        const entry = entries.get(key)
+        if (entry?.record.reference === reference && (entry.present || entry.record.lastSeen >= oldest)) return true
+      }
+      return false
+    })
+  }
+
   return {
     update,
     remove: (pod) => {
@@ -222,6 +233,7 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
           (podUid === undefined || record.podUid === podUid),
       ),
     usesOf,
+    ranAs,
     size: () => entries.size,
   }
 }
@@ -265,6 +277,7 @@ export function watchContainers(options: WatchContainersOptions): WatchedContain
     findById: (prefix) => directory.findById(prefix),
     findByPod: (namespace, pod, container, podUid) => directory.findByPod(namespace, pod, container, podUid),
     usesOf: (digests) => directory.usesOf(digests),
+    ranAs: (digests, reference) => directory.ranAs(digests, reference),
     size: directory.size,
     synced: pods.synced,
     isSynced: pods.isSynced,

@@ -350,6 +350,9 @@ describe('the container directory', () => {
     directory.remove(seen('c', '1', 'blog/DaemonSet/agent'))
     now += KEEP_MS
     assert.equal(directory.usesOf([one]).length, 2)
+    assert.equal(directory.ranAs([two, one], 'docker.io/shop/web:1'), true)
+    assert.equal(directory.ranAs([one], 'docker.io/shop/web'), false)
+    assert.equal(directory.ranAs([], 'docker.io/shop/web:1'), false)
     now += 1
     assert.deepEqual(
       directory.usesOf([one]).map(({ owner, firstSeen }) => [owner, firstSeen]),
