@@ -1,5 +1,6 @@
 /** Stories of rule 18: where a verdict holds, and which wait for a person. */
 import assert from 'node:assert/strict'
+import * as fc from 'fast-check'
 import type { RuntimeAlert } from '../../src/alerts/types.ts'
 import type { Correlator, CorrelatorOptions, ReachSettings } from '../../src/correlator/api.ts'
 import { createCorrelator } from '../../src/correlator/correlator.ts'
@@ -439,4 +440,51 @@ describe('correlator: reach', () => {
     await it.handle([about(shop)])
     assert.deepEqual(answers(it, ALL), ['denying', 'denying', 'denying', 'denying'])
   })
+
+  it('answers the same in every namespace, whatever the order of the alerts', async () => {
+    const records = ['shop', 'blog', 'pay'].flatMap((namespace) => [
+      runs(`${namespace}/Deployment/web`),
+      runs(`${namespace}/Deployment/job`, { overridesCommand: true }),
+    ])
+    const some = fc.array(
+      fc.record({
+        record: fc.constantFrom(...records),
+        rule: fc.constantFrom(PTRACE, 'PTRACE anti-debug attempt', 'Drop and execute new binary in container'),
+        time: fc.integer({ min: NOW - 20 * HOUR, max: NOW }),
+      }),
+      { minLength: 1, maxLength: 8 },
+    )
+    const after = async (
+      mode: ReachSettings['mode'],
+      alerts: readonly (readonly RuntimeAlert[])[],
+    ): Promise<unknown> => {
+      const it = await rig(records, { mode })
+      for (const group of alerts) await it.handle(group)
+      return [it.list().map(({ phase, reach }) => [phase, reach]), answers(it, ['shop', 'blog', 'pay', 'new'])]
+    }
+    await fc.assert(
+      fc.asyncProperty(
+        some,
+        fc.constantFrom('auto' as const, 'cluster' as const, 'evidence' as const),
+        fc.infiniteStream(fc.nat()),
+        async (list, mode, random) => {
+          const alerts = list.map(({ record, rule, time }) => about(record, { rule, time }))
+          const shuffled = [...alerts, ...alerts]
+            .map((item) => [random.next().value ?? 0, item] as const)
+            .toSorted(([a], [b]) => a - b)
+            .map(([, item]) => item)
+          const expected = await after(mode, [alerts])
+          assert.deepEqual(
+            await after(
+              mode,
+              shuffled.map((item) => [item]),
+            ),
+            expected,
+          )
+          assert.deepEqual(await after(mode, [shuffled]), expected)
+        },
+      ),
+      { numRuns: 40 },
+    )
+  }).timeout(20_000)
 })
