@@ -168,7 +168,9 @@ function decide(
   }
   if (facts.release !== undefined) {
     const { by, as, reason } = facts.release
-    return { ...said, phase: 'released', code: 'released', text: `by ${by} as ${as}: ${reason}` }
+    // The date until which it silences anything: the list of verdicts shows it.
+    const end = as === 'fixed' ? '' : ` until ${dayOf(decisionEnd(facts.release))}`
+    return { ...said, phase: 'released', code: 'released', text: `by ${by} as ${as}${end}: ${reason}` }
   }
   const classes = classesOf(counted)
   const because = classes === '' ? '' : ` (${classes})`
@@ -200,6 +202,11 @@ function endOf(phase: Phase, facts: VerdictFacts, newest: number, now: number, t
   return facts.confirm !== undefined && isConfirmed(facts, now)
     ? Math.max(flagged, decisionEnd(facts.confirm))
     : flagged
+}
+
+/** `2026-12-22`; what no date can be, as the last day that has four digits. */
+function dayOf(time: number): string {
+  return new Date(Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31))).toISOString().slice(0, 10)
 }
 
 function textAfterCode(reason: string): string {

@@ -247,15 +247,19 @@ export function toStatus(verdict: ImageVerdict): VerdictStatus {
   }
 }
 
-/** A person's release as `spec.release`. */
-export function toRelease(value: Release): Readonly<Record<string, unknown>> {
+/** A person's decision as `spec.confirm` or `spec.mute`. */
+export function toDecision(value: Decision): Readonly<Record<string, unknown>> {
   return compact({
     by: clip(value.by, 253),
     reason: clip(value.reason, 256),
-    as: value.as,
     at: toTime(value.at),
     until: value.until === undefined ? undefined : toTime(value.until),
   })
+}
+
+/** A person's release as `spec.release`. */
+export function toRelease(value: Release): Readonly<Record<string, unknown>> {
+  return { ...toDecision(value), as: value.as }
 }
 
 /** A new object without the machine's part, which only the status subresource takes. */

@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import {
   newVerdictObject,
   readVerdictObject,
+  toDecision,
   toRelease,
   toStatus,
 } from '../../../src/adapters/kubernetes/verdictObject.ts'
@@ -15,8 +16,7 @@ const LONG_AGO = '2026-11-22T06:10:00.000Z'
 
 /** The object as the API server has it: people's part as they wrote it, the machine's part as the store does. */
 function objectOf(written: ReturnType<typeof verdict>): Record<string, unknown> {
-  const decision = (value: typeof written.confirm): unknown =>
-    value === undefined ? undefined : toRelease({ ...value, as: 'fixed' })
+  const decision = (value: typeof written.confirm): unknown => (value === undefined ? undefined : toDecision(value))
   const { release } = written
   return JSON.parse(
     JSON.stringify({
