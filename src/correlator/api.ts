@@ -54,6 +54,7 @@ export const CORRELATOR_LIMITS: CorrelatorLimits = {
 export interface ReachSettings {
   readonly mode: ReachRules['mode']
   readonly protected: Protected
+  /** Without meaning standalone. */
   readonly budget: BudgetLimits
 }
 

@@ -58,7 +58,9 @@ import { createWriter, NoRoomError, NoSuchVerdictError } from './writer.ts'
 export function createCorrelator(options: CorrelatorOptions): Correlator {
   const { store, directory, clock, observe = {} } = options
   const limits: CorrelatorLimits = { ...CORRELATOR_LIMITS, ...options.limits }
-  const budget = createBudget(options.reach?.budget ?? { perNamespace: Infinity, perCluster: Infinity })
+  // Standalone nobody could confirm what waits, and the namespaces are only what alerts claim.
+  const limited = directory === undefined ? undefined : options.reach?.budget
+  const budget = createBudget(limited ?? { perNamespace: Infinity, perCluster: Infinity })
   const usesOf = directory === undefined ? undefined : (digests: readonly string[]) => directory.usesOf(digests)
   const policy: VerdictPolicy = {
     thresholds: { ...THRESHOLDS, ...options.thresholds },

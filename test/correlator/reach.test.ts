@@ -191,7 +191,7 @@ describe('correlator: reach', () => {
   }
 
   it('holds everywhere standalone, where nobody knows what runs', async () => {
-    const it = await rig([], {}, { directory: undefined })
+    const it = await rig([], { budget: { perNamespace: 0, perCluster: 0 } }, { directory: undefined })
     await it.handle([alert()])
     assert.deepEqual([answers(it, ALL), it.list()[0]?.reach], [['denying', 'denying', 'denying', 'denying'], undefined])
   })
