@@ -119,6 +119,8 @@ const correlator = createCorrelator({
       observer.alertDecided(decision, { rule: alert.rule, verdict, reason }),
     phaseChanged: (verdict, from) =>
       observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason),
+    expiresSoon: (verdict) => observer.verdictExpiresSoon(verdict.name, verdict.expiresAt),
+    nameJoined: (verdict, reference) => observer.verdictNameJoined(verdict.name, reference),
     backgroundFailed: (task, error) => observer.backgroundFailed(task, error),
   },
 })
@@ -231,17 +233,30 @@ const MAXIMUM_TEXT = 512
 
 /** Checks what came over HTTP; errors are named so that the admin listener answers 400 or 404. */
 async function release({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
-  const { by, reason, as = 'fixed' } = (decision ?? {}) as Readonly<Record<string, unknown>>
+  const { by, reason, as = 'fixed', until } = (decision ?? {}) as Readonly<Record<string, unknown>>
   const isText = (value: unknown): value is string =>
     typeof value === 'string' && value.trim() !== '' && value.length <= MAXIMUM_TEXT
   if (!isText(by) || !isText(reason))
     throw named('InvalidError', `by and reason are needed, as text of at most ${MAXIMUM_TEXT} characters`)
   if (typeof as !== 'string' || !RELEASE_KINDS.includes(as))
     throw named('InvalidError', `as must be one of ${RELEASE_KINDS.join(', ')}`)
+  const end = until === undefined ? undefined : timeOf(until)
+  if (end !== undefined && !(end > Date.now()))
+    throw named('InvalidError', 'until must be a time in the future, for example 2026-12-31T00:00:00Z')
   if (correlator.get(name) === undefined) throw named('NotFoundError', `no verdict ${name.slice(0, 100)}`)
-  const released = await correlator.release(name, { by, reason, as: as as Release['as'] })
+  const released = await correlator.release(name, {
+    by,
+    reason,
+    as: as as Release['as'],
+    ...(end === undefined ? {} : { until: end }),
+  })
   await applying
   return released
+}
+
+/** Milliseconds since the epoch of an RFC 3339 text, NaN for anything else. */
+function timeOf(value: unknown): number {
+  return typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN
 }
 
 function named(name: string, message: string): Error {

@@ -61,8 +61,11 @@ async function localVerdicts(data: string): Promise<VerdictAccess> {
   return {
     list: async () => ((await ask('GET', '/api/v1/verdicts')) as { items: ImageVerdict[] }).items,
     get: async (name) => (await ask('GET', `/api/v1/verdicts/${encodeURIComponent(name)}`)) as ImageVerdict | undefined,
-    release: async (name, decision) =>
-      (await ask('POST', `/api/v1/verdicts/${encodeURIComponent(name)}/release`, decision)) as ImageVerdict | undefined,
+    release: async (name, { until, ...decision }) =>
+      (await ask('POST', `/api/v1/verdicts/${encodeURIComponent(name)}/release`, {
+        ...decision,
+        ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+      })) as ImageVerdict | undefined,
   }
 }
 

@@ -34,6 +34,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'node:sqlite',
       'node:string_decoder',
       'node:timers/promises',
+      'node:util',
     ],
   },
   'src/observe': { folders: [], packages: ['pino', 'prom-client'] },

@@ -21,3 +21,10 @@ export const kubeconfigOption = (): Option =>
   new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
 export const outputOption = (kinds: readonly string[]): Option =>
   new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
+
+/** RFC 3339 (`2026-12-31`, `2026-12-31T08:00:00Z`) -> milliseconds since the epoch. */
+export function isoTime(text: string): number {
+  const time = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isFinite(time)) throw new InvalidArgumentError('wanted a time such as 2026-12-31 or 2026-12-31T08:00:00Z')
+  return time
+}

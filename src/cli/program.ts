@@ -7,7 +7,7 @@ import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addJudgingCommands } from './judgingCommands.ts'
-import { collect, dataOption, kubeconfigOption, outputOption, portNumber } from './options.ts'
+import { collect, dataOption, isoTime, kubeconfigOption, outputOption, portNumber } from './options.ts'
 import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
@@ -168,6 +168,11 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         .choices(['false-positive', 'accepted', 'fixed'])
         .default('fixed'),
     )
+    .option(
+      '--until <time>',
+      'end of what false-positive and accepted silence (default: 30 days; 365 at most)',
+      isoTime,
+    )
     .addOption(dataOption())
     .addOption(kubeconfigOption())
     .addHelpText(
@@ -177,7 +182,13 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .action(
       async (
         name: string,
-        options: { data: string; kubeconfig?: string; reason: string; as: 'false-positive' | 'accepted' | 'fixed' },
+        options: {
+          data: string
+          kubeconfig?: string
+          reason: string
+          as: 'false-positive' | 'accepted' | 'fixed'
+          until?: number
+        },
       ) => withAccess(options, (access) => releaseVerdict(name, options, access, io)),
     )
 

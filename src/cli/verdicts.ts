@@ -1,5 +1,6 @@
 /** `drawbridge verdicts list|show|release`: what is flagged, why, and the way back. */
-import type { ImageVerdict } from '../verdicts/types.ts'
+import { decisionEnd } from '../verdicts/decisions.ts'
+import type { Decision, ImageVerdict, Release } from '../verdicts/types.ts'
 import { countedContributions } from '../verdicts/phase.ts'
 import { scoreAt } from '../verdicts/score.ts'
 import { age, clean, EXIT, table } from './io.ts'
@@ -10,10 +11,7 @@ export interface VerdictAccess {
   list(): Promise<readonly ImageVerdict[]>
   get(name: string): Promise<ImageVerdict | undefined>
   /** Undefined: there is no such verdict. */
-  release(
-    name: string,
-    decision: { readonly by: string; readonly reason: string; readonly as: 'false-positive' | 'accepted' | 'fixed' },
-  ): Promise<ImageVerdict | undefined>
+  release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict | undefined>
 }
 
 const imageOf = (verdict: ImageVerdict): string => verdict.references[0] ?? verdict.digests[0] ?? '(unknown)'
@@ -65,6 +63,30 @@ async function find(name: string, access: VerdictAccess, io: CliIo): Promise<Ima
   return undefined
 }
 
+/** What people decided beside a release, and until when anything is silent. */
+function decisionFacts(verdict: ImageVerdict): readonly [string, string][] {
+  const { confirm, mute, muted, release } = verdict
+  const said = ({ at, by, reason }: Decision): string => `${time(at)} by ${by}: ${reason}`
+  const silences = release !== undefined && release.as !== 'fixed'
+  const acts = silences && muted?.at === release.at ? muted.acts : []
+  return [
+    ...(confirm === undefined ? [] : [['Confirmed:', said(confirm)] as [string, string]]),
+    ...(mute === undefined ? [] : [['Muted:', `until ${time(decisionEnd(mute))}, ${said(mute)}`] as [string, string]]),
+    ...(silences ? [['Silent until:', time(decisionEnd(release))] as [string, string]] : []),
+    ...acts.map((act): [string, string] => ['Silent:', `${act.class} ${act.target}`]),
+  ]
+}
+
+/** Where it holds, when that is not everywhere alike. */
+function reachFacts({ reach }: ImageVerdict): readonly [string, string][] {
+  if (reach === undefined) return []
+  return [
+    ['Elsewhere:', reach.elsewhere],
+    ...(reach.denying.length === 0 ? [] : [['Denied in:', reach.denying.join(', ')] as [string, string]]),
+    ...(reach.warning.length === 0 ? [] : [['Warned in:', reach.warning.join(', ')] as [string, string]]),
+  ]
+}
+
 /** `verdicts show NAME`. */
 export async function showVerdict(
   name: string,
@@ -94,6 +116,8 @@ export async function showVerdict(
             `${time(verdict.release.at)} by ${verdict.release.by} as ${verdict.release.as}: ${verdict.release.reason}`,
           ] as [string, string],
         ]),
+    ...decisionFacts(verdict),
+    ...reachFacts(verdict),
   ]
   const width = Math.max(...facts.map(([label]) => label.length))
   io.out(facts.map(([label, value]) => `${label.padEnd(width)}  ${clean(value)}\n`).join(''))
@@ -115,7 +139,7 @@ export async function showVerdict(
 /** `verdicts release NAME`. */
 export async function releaseVerdict(
   name: string,
-  decision: { readonly reason: string; readonly as: 'false-positive' | 'accepted' | 'fixed' },
+  decision: { readonly reason: string; readonly as: Release['as']; readonly until?: number | undefined },
   access: VerdictAccess,
   io: CliIo,
 ): Promise<number> {
@@ -131,6 +155,7 @@ export async function releaseVerdict(
     by: io.user,
     reason: decision.reason,
     as: decision.as,
+    ...(decision.until === undefined ? {} : { until: decision.until }),
   })
   if (released === undefined) {
     io.err(`drawbridge: no verdict ${verdict.name} any more\n`)

@@ -35,7 +35,7 @@ const RECOGNISED_BY = ['token', 'tokenFile', 'certificate', 'serviceAccount'] as
 
 /** One condition of `ruleOverrides`: any of these values. */
 const anyOf = (value: z.ZodType<string>) => z.array(value).min(1).max(100).optional()
-const name = z.string().min(1).max(256)
+const anyName = z.string().min(1).max(256)
 
 const ruleOverrides = z
   .array(
@@ -43,12 +43,12 @@ const ruleOverrides = z
       .strictObject({
         match: z
           .strictObject({
-            rules: anyOf(name),
-            tags: anyOf(name),
+            rules: anyOf(anyName),
+            tags: anyOf(anyName),
             techniques: anyOf(
               z.string().regex(/^T\d{4}(\.\d{3})?$/, 'wanted a MITRE ATT&CK technique such as T1059 or T1059.004'),
             ),
-            sources: anyOf(name),
+            sources: anyOf(anyName),
             namespaces: anyOf(
               z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'),
             ),
@@ -157,6 +157,25 @@ export const schema = z.strictObject({
       warnAt: z.number().positive().max(10_000).default(50),
       denyAt: z.number().positive().max(10_000).default(100),
       expireAfter: duration.refine((value) => value >= 60_000, 'wanted at least 1m').prefault('30d'),
+      /** Where a verdict denies; docs/verdicts.md. */
+      reach: z.enum(['auto', 'cluster', 'evidence']).default('auto'),
+      /** What is never denied before a person confirmed the verdict. */
+      protected: z
+        .strictObject({
+          images: z.array(z.string().min(1).max(512)).max(1000).default([]),
+          namespaces: z
+            .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'))
+            .max(1000)
+            .default(['kube-system', 'kube-public', 'kube-node-lease', 'drawbridge']),
+        })
+        .prefault({}),
+      /** Images that may become denied within an hour without a person. */
+      budget: z
+        .strictObject({
+          perNamespace: z.int().min(0).max(100_000).default(2),
+          perCluster: z.int().min(0).max(100_000).default(10),
+        })
+        .prefault({}),
     })
     .prefault({})
     .refine(({ warnAt, denyAt }) => warnAt <= denyAt, 'warnAt must not be larger than denyAt'),

@@ -3,7 +3,10 @@ import type { ClassifyOptions } from '../alerts/classes.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import type { ParseReference } from '../verdicts/name.ts'
 import type { Thresholds } from '../verdicts/phase.ts'
-import type { ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from '../verdicts/types.ts'
+import type { ReachRules } from '../verdicts/reach.ts'
+import type { Decision, ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from '../verdicts/types.ts'
+import type { BudgetLimits } from './budget.ts'
+import type { Protected } from './holds.ts'
 import type { ContainerDirectory, ContainerRecord, Outcome, ParkingLot } from './types.ts'
 
 /** Called for what happens; each must be quick and must not throw. */
@@ -12,6 +15,10 @@ export interface CorrelatorEvents {
   readonly alertDecided?: (outcome: Outcome) => void
   /** A write of this correlator changed a phase; the loser of a race says nothing. */
   readonly phaseChanged?: (verdict: ImageVerdict, from: Phase | undefined) => void
+  /** A verdict that warns or denies ends within 72 h if nothing more is reported. Once for each end, by each replica. */
+  readonly expiresSoon?: (verdict: ImageVerdict) => void
+  /** A flagged image runs under a name that its verdict did not have: what runs cannot be stopped, the next pod of that name is judged. */
+  readonly nameJoined?: (verdict: ImageVerdict, reference: string) => void
   /** A write that nobody waits for failed: it is tried again with the next event or sweep. */
   readonly backgroundFailed?: (task: string, error: unknown) => void
 }
@@ -43,6 +50,14 @@ export const CORRELATOR_LIMITS: CorrelatorLimits = {
   expiredMs: 24 * 3600_000,
 }
 
+/** Where verdicts hold, and which wait for a person (rule 18). */
+export interface ReachSettings {
+  readonly mode: ReachRules['mode']
+  readonly protected: Protected
+  /** Without meaning standalone. */
+  readonly budget: BudgetLimits
+}
+
 export interface CorrelatorOptions {
   readonly store: VerdictStore
   /** What the cluster knows of containers. Absent: standalone, the alert's own image reference is the identity. */
@@ -54,6 +69,8 @@ export interface CorrelatorOptions {
   readonly clock: () => number
   readonly rules?: ClassifyOptions | undefined
   readonly thresholds?: Partial<Thresholds> | undefined
+  /** Absent: verdicts hold everywhere at once and none waits for a person. */
+  readonly reach?: ReachSettings | undefined
   readonly limits?: Partial<CorrelatorLimits> | undefined
   /** Verdicts that a credential may begin or raise in an hour, by its name; undefined: as many as it likes. */
   readonly verdictsPerHour?: ((credential: string) => number | undefined) | undefined
@@ -78,7 +95,9 @@ export interface Correlator {
   /** The newest alerts for which no image was found, with the reason. */
   unattributed(): readonly Outcome[]
   /** Rejects with NoSuchVerdictError. */
-  release(name: string, decision: Pick<Release, 'by' | 'reason' | 'as'>): Promise<ImageVerdict>
+  release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict>
+  /** Denies the image everywhere, whatever its score. Rejects with NoSuchVerdictError. */
+  confirm(name: string, decision: Omit<Decision, 'at'>): Promise<ImageVerdict>
   /** Every change of the ledger after `start`, own and others'. Returns a function that stops. */
   onChange(listener: (change: VerdictChange) => void): () => void
   /** Writes what waits and stops listening; the store stays open. */

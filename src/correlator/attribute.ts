@@ -13,6 +13,8 @@ export interface ImageIdentity {
   readonly references: readonly string[]
   /** Owner workload, as in Contribution. */
   readonly owner: string
+  /** Counts for its own namespace only: the process may be of whoever wrote the pod, or of who attached the ephemeral container (rule 18). */
+  readonly own?: true | undefined
   /** Place of the evidence: the cluster's word where there is a cluster. */
   readonly namespace?: string | undefined
   readonly pod?: string | undefined
@@ -110,6 +112,8 @@ function oneImage(matches: readonly ContainerRecord[], alert: RuntimeAlert): Att
   if (differs(alert.namespace, record.namespace) || differs(alert.pod, record.pod)) {
     return { kind: 'unresolved', reason: 'the container id belongs to another pod than the alert names' }
   }
+  // Of several that match, one is enough to doubt whose command it was.
+  const own = matches.some(({ overridesCommand, kind }) => overridesCommand === true || kind === 'ephemeral')
   return {
     kind: 'image',
     record,
@@ -117,6 +121,7 @@ function oneImage(matches: readonly ContainerRecord[], alert: RuntimeAlert): Att
       digests: record.digests,
       references: [record.reference],
       owner: cleanText(record.owner, MAX_OWNER),
+      ...(own ? { own } : {}),
       namespace: record.namespace,
       pod: record.pod,
       container: record.containerName,

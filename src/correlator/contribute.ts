@@ -22,6 +22,9 @@ export const PLAUSIBLE_SINCE = Date.UTC(2015, 0, 1)
 /** Clocks of nodes differ by as much; a time further ahead is no time of an event. */
 export const CLOCK_SKEW_MS = 5 * 60_000
 
+/** Longest text of a place or target kept with evidence. */
+const MAX_NOTE = 128
+
 /** An older event is evidence without weight. */
 export const MAX_AGE_MS = 24 * 3600_000
 
@@ -47,6 +50,11 @@ export function countedTime(
   return { time, tooOld: receivedAt - time > MAX_AGE_MS, implausible }
 }
 
+/** The alert's target as evidence keeps it, `''` for none: what a release silences is compared with this. */
+export function actTarget(alert: Pick<RuntimeAlert, 'target'>): string {
+  return cleanText(alert.target, MAX_NOTE)
+}
+
 /** The effect of one alert; `weight` 0 leaves evidence only. */
 export function effectOf(
   alert: RuntimeAlert,
@@ -56,6 +64,7 @@ export function effectOf(
 ): Effect {
   const { class: name, weight } = classification
   const { detector } = alert
+  const own: { readonly own?: true } = image.own === true ? { own: true } : {}
   const evidence: Evidence = {
     key: repeatKey(alert),
     detector,
@@ -68,12 +77,14 @@ export function effectOf(
     ...short('pod', image.pod),
     ...short('container', image.container),
     ...short('node', image.node),
-    ...short('target', alert.target === '' ? undefined : alert.target),
+    ...short('target', actTarget(alert) === '' ? undefined : actTarget(alert)),
+    ...own,
   }
   return {
     digests: image.digests,
     references: image.references,
-    contributions: weight > 0 ? [{ class: name, detector, owner: image.owner, weight, first: time, last: time }] : [],
+    contributions:
+      weight > 0 ? [{ class: name, detector, owner: image.owner, weight, first: time, last: time, ...own }] : [],
     evidence: [evidence],
   }
 }
@@ -155,5 +166,5 @@ export function verdictNameFor(
 
 /** Evidence is a short note, not an archive. */
 function short<Key extends string>(key: Key, text: string | undefined): Partial<Record<Key, string>> {
-  return text === undefined ? {} : ({ [key]: cleanText(text, 128) } as Record<Key, string>)
+  return text === undefined ? {} : ({ [key]: cleanText(text, MAX_NOTE) } as Record<Key, string>)
 }

@@ -10,32 +10,70 @@ import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { createVerdictIndex } from '../verdicts/index.ts'
 import { mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
-import { isExpired, THRESHOLDS, type Thresholds } from '../verdicts/phase.ts'
+import { isConfirmed } from '../verdicts/decisions.ts'
+import { isExpired, THRESHOLDS } from '../verdicts/phase.ts'
+import { EVERYWHERE } from '../verdicts/reach.ts'
 import { MAX_REASON } from '../verdicts/serialize.ts'
 import {
   StoreBusyError,
+  type Decision,
   type ImageVerdict,
   type Release,
   type VerdictChange,
   type VerdictStore,
 } from '../verdicts/types.ts'
 import { CORRELATOR_LIMITS, type Correlator, type CorrelatorLimits, type CorrelatorOptions } from './api.ts'
-import { attributeByClaim, attributeByCluster, isSameImage, type Attribution, type ImageIdentity } from './attribute.ts'
-import { countedTime, effectOf, factsOf, filedEffects, ownVerdicts, verdictNameFor, type Effect } from './contribute.ts'
-import { extendVerdict, releaseVerdict, settleVerdict, withoutReference } from './decide.ts'
+import { attributeByClaim, attributeByCluster, type Attribution, type ImageIdentity } from './attribute.ts'
+import { createBudget } from './budget.ts'
+import {
+  actTarget,
+  countedTime,
+  effectOf,
+  factsOf,
+  filedEffects,
+  ownVerdicts,
+  verdictNameFor,
+  type Effect,
+} from './contribute.ts'
+import {
+  confirmVerdict,
+  extendVerdict,
+  isWorthSettling,
+  releaseVerdict,
+  settleVerdict,
+  type VerdictPolicy,
+} from './decide.ts'
 import { createSeenEvents, eventKey, isAlreadyDurable, isBeforeRelease } from './dedupe.ts'
+import { createHold } from './holds.ts'
+import { silencedBy } from './mutes.ts'
+import { createNames } from './names.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
 import type { ContainerRecord, Outcome, ParkedAlert } from './types.ts'
 import { createRoom } from './room.ts'
 import { createSenderLimits, timeRefused } from './senderLimits.ts'
-import { createTags, isPinned } from './tags.ts'
+import { createTags } from './tags.ts'
+import { createUpkeep } from './upkeep.ts'
 import { createWriter, NoRoomError, NoSuchVerdictError } from './writer.ts'
 
 /** See Correlator (api.ts) for what each method promises. */
 export function createCorrelator(options: CorrelatorOptions): Correlator {
   const { store, directory, clock, observe = {} } = options
   const limits: CorrelatorLimits = { ...CORRELATOR_LIMITS, ...options.limits }
-  const thresholds: Thresholds = { ...THRESHOLDS, ...options.thresholds }
+  // Standalone nobody could confirm what waits, and the namespaces are only what alerts claim.
+  const limited = directory === undefined ? undefined : options.reach?.budget
+  const budget = createBudget(limited ?? { perNamespace: Infinity, perCluster: Infinity })
+  const usesOf = directory === undefined ? undefined : (digests: readonly string[]) => directory.usesOf(digests)
+  const policy: VerdictPolicy = {
+    thresholds: { ...THRESHOLDS, ...options.thresholds },
+    reach:
+      options.reach === undefined
+        ? EVERYWHERE
+        : {
+            mode: options.reach.mode,
+            usesOf,
+            hold: createHold({ protected: options.reach.protected, budget, usesOf }),
+          },
+  }
   const parking = options.parking ?? createMemoryParkingLot()
 
   const ledger = createVerdictIndex()
@@ -53,6 +91,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const publish = (change: VerdictChange): void => {
     if (change.verdict !== undefined && change.verdict === ledger.get(change.name)) return
     ledger.apply(change)
+    budget.note(change)
     for (const listener of listeners) listener(change)
   }
 
@@ -74,7 +113,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const writer = createWriter({
     write,
     maxWaiting: limits.waitingChanges,
-    extend: (name, current, facts) => extendVerdict(name, current, facts, clock(), thresholds),
+    extend: (name, current, facts) => extendVerdict(name, current, facts, clock(), policy),
     takeAlong: (name) => {
       const facts = waitingEvidence.get(name)
       waitingEvidence.delete(name)
@@ -95,18 +134,35 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     }
   }
 
+  const settle = (current: ImageVerdict): ImageVerdict => settleVerdict(current, clock(), policy)
+
+  const upkeep = createUpkeep({
+    list: () => ledger.list(),
+    settle,
+    submit: (task, name, change) => inBackground(task, writer.submit(name, change)),
+    directory,
+    onExpiresSoon: (verdict) => observe.expiresSoon?.(verdict),
+    clock,
+  })
+
+  const names = createNames({
+    ledger,
+    tags,
+    directory,
+    submit: (name, change) => writer.submit(name, change),
+    extend: (current, facts) => extendVerdict(current.name, current, facts, clock(), policy),
+    onJoined: (verdict, reference) => observe.nameJoined?.(verdict, reference),
+    clock,
+  })
+
   /** A change by another replica, or by a person with kubectl: their release is a fact from which the phase follows. */
   const onStoreChange = (change: VerdictChange): void => {
     publish(change)
     const { verdict } = change
     const now = clock()
-    if (verdict === undefined || isExpired(verdict, now)) return
-    // Only another phase is worth a write: replicas with different thresholds would rewrite one another's reasons for ever.
-    if (settleVerdict(verdict, now, thresholds).phase === verdict.phase) return
-    void inBackground(
-      'settle',
-      writer.submit(change.name, { step: (current) => settleVerdict(current, clock(), thresholds) }),
-    )
+    if (verdict === undefined || (isExpired(verdict, now) && !isConfirmed(verdict, now))) return
+    if (!isWorthSettling(verdict, settleVerdict(verdict, now, policy))) return
+    void inBackground('settle', writer.submit(change.name, { step: settle }))
   }
 
   const decided = (outcome: Outcome): Outcome => {
@@ -135,30 +191,28 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   }
 
   /** The alert's image is known: contribute, or say why not. */
-  const contribute = async (alert: RuntimeAlert, found: ImageIdentity, receivedAt: number): Promise<Outcome> => {
-    const image = tags.withCurrentNames(found)
+  const contribute = async (alert: RuntimeAlert, image: ImageIdentity, receivedAt: number): Promise<Outcome> => {
     const name = nameFor(image)
     if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
-    const classification = classify(alert, options.rules, found)
+    const classification = classify(alert, options.rules, image)
     const { time, tooOld, implausible } = countedTime(alert, receivedAt)
     const known = ledger.get(name)
-    const withoutWeight =
-      tooOld || classification.weight === 0
-        ? undefined
-        : (timeRefused(implausible, known) ?? senders.refuse(alert, image.node, name, known))
-    const weight = tooOld || withoutWeight !== undefined ? 0 : classification.weight
+    const withoutWeight = ((): Pick<Outcome, 'decision' | 'reason'> | undefined => {
+      if (tooOld) return { decision: 'too-old', reason: 'the event is older than 24 h: evidence without weight' }
+      const { class: className, subject } = classification
+      if (classification.weight === 0)
+        return { decision: 'no-weight', reason: `${className} (${subject}) weighs nothing` }
+      const silenced = silencedBy(ledger, image, known, { class: className, target: actTarget(alert) }, clock())
+      if (silenced !== undefined) return { decision: 'muted', reason: `${className}: ${silenced}` }
+      // Last, because it is counted: what the sender may accuse in an hour.
+      return timeRefused(implausible, known) ?? senders.refuse(alert, image.node, name, known)
+    })()
+    const weight = withoutWeight === undefined ? classification.weight : 0
     const effect = effectOf(alert, { ...classification, weight }, image, time)
     const outcome = { alert, ...(known === undefined ? {} : { verdict: name, phase: known.phase }) }
-    if (weight === 0) {
+    if (withoutWeight !== undefined) {
       keepEvidence(name, effect)
-      if (withoutWeight !== undefined) return { ...outcome, ...withoutWeight }
-      return tooOld
-        ? { ...outcome, decision: 'too-old', reason: 'the event is older than 24 h: evidence without weight' }
-        : {
-            ...outcome,
-            decision: 'no-weight',
-            reason: `${classification.class} (${classification.subject}) weighs nothing`,
-          }
+      return { ...outcome, ...withoutWeight }
     }
     if (
       filedEffects(name, effect, known).every((filed) =>
@@ -253,37 +307,10 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     }
   }
 
-  /** Names join a verdict with the digests they ran, and a tag that was seen with another image leaves it. */
-  const updateNames = async (record: ContainerRecord): Promise<void> => {
-    const { reference, digests } = record
-    if (!tags.observe(record)) return
-    const work: Promise<unknown>[] = []
-    const touched = new Set<string>()
-    for (const digest of digests) {
-      const verdict = ledger.findByDigest(digest)
-      if (verdict === undefined || touched.has(verdict.name)) continue
-      touched.add(verdict.name)
-      const facts = { ...noFacts, digests, references: [reference] }
-      // A step, not facts: names alone make no verdict if it was deleted meanwhile.
-      const step = (current: ImageVerdict): ImageVerdict =>
-        extendVerdict(current.name, current, facts, clock(), thresholds)
-      if (step(verdict) !== verdict) work.push(writer.submit(verdict.name, { step }))
-    }
-    for (const verdict of isPinned(reference) ? [] : ledger.findByReference(reference)) {
-      // A name that has a verdict of its own for want of room (ownVerdicts) is the image's as long as the image has a verdict.
-      if (isSameImage(verdict, record) || (verdict.digests.length === 0 && touched.size > 0)) continue
-      work.push(writer.submit(verdict.name, { step: (current) => withoutReference(current, reference) }))
-    }
-    await Promise.all(work)
-  }
-
   const sweep = async (): Promise<void> => {
     const now = clock()
-    for (const verdict of ledger.list()) {
-      if (verdict.phase === 'expired' || !isExpired(verdict, now)) continue
-      const step = (current: ImageVerdict): ImageVerdict => settleVerdict(current, clock(), thresholds)
-      await inBackground('expire', writer.submit(verdict.name, { step }))
-    }
+    await upkeep.sweep()
+    await inBackground('update names', names.sweep())
     await inBackground('delete expired', room.removeExpired(limits.expiredMs))
     for (const entry of Array.from(parked.values())) {
       await inBackground('retry parked', retry(entry, now - entry.since > limits.parkedMs))
@@ -316,7 +343,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
     },
     observeContainer: async (record) => {
-      await inBackground('update names', updateNames(record))
+      await inBackground('update names', names.update(record))
       for (const entry of Array.from(parked.values())) {
         if (mayBelongTo(entry, record)) await inBackground('retry parked', retry(entry, false))
       }
@@ -325,10 +352,14 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     list: () => ledger.list().toSorted((left, right) => (left.name < right.name ? -1 : 1)),
     get: (name) => ledger.get(name),
     unattributed: () => [...unattributed],
-    release: async (name, { by, reason, as }) => {
-      const now = clock()
-      const release: Release = { by: cleanText(by, MAX_REASON), reason: cleanText(reason, MAX_REASON), as, at: now }
-      const step = (current: ImageVerdict): ImageVerdict => releaseVerdict(current, release, now, thresholds)
+    release: async (name, { as, ...said }) => {
+      const release: Release = { ...decisionOf(said, clock()), as }
+      const step = (current: ImageVerdict): ImageVerdict => releaseVerdict(current, release, release.at, policy)
+      return (await writer.submit(name, { step })).verdict
+    },
+    confirm: async (name, said) => {
+      const confirm = decisionOf(said, clock())
+      const step = (current: ImageVerdict): ImageVerdict => confirmVerdict(current, confirm, confirm.at, policy)
       return (await writer.submit(name, { step })).verdict
     },
     onChange: (listener) => {
@@ -342,6 +373,15 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       await writer.idle()
       stopWatching?.()
     },
+  }
+}
+
+function decisionOf({ by, reason, until }: Omit<Decision, 'at'>, at: number): Decision {
+  return {
+    by: cleanText(by, MAX_REASON),
+    reason: cleanText(reason, MAX_REASON),
+    at,
+    ...(until === undefined ? {} : { until }),
   }
 }
 

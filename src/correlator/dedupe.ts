@@ -33,7 +33,7 @@ export function repeatKey(alert: RuntimeAlert): string {
 }
 
 /** Outcomes after which the same event can change nothing. The others may only lack what it brings along by another road: an image, or a pod's name. */
-const FINAL: ReadonlySet<AlertDecision> = new Set(['contributed', 'repeat', 'parked', 'no-weight', 'too-old'])
+const FINAL: ReadonlySet<AlertDecision> = new Set(['contributed', 'repeat', 'parked', 'no-weight', 'too-old', 'muted'])
 
 /** Events that were dealt with for good: at most `max`, the longest unseen is forgotten (its replay then merges into what is stored). */
 export interface SeenEvents {

@@ -1,5 +1,6 @@
 /** Room in a full ledger: what expired goes first, then what only was watched gives way to what warns or denies. */
 import { isStricter, countedContributions } from '../verdicts/phase.ts'
+import { mutesUntil } from '../verdicts/decisions.ts'
 import type { ImageVerdict, VerdictStore } from '../verdicts/types.ts'
 import { MAX_AGE_MS } from './contribute.ts'
 
@@ -21,7 +22,7 @@ export interface Room {
   removeExpired(after: number): Promise<boolean>
   /**
    * The ledger refused `wanted`: whether there is room now. One verdict that is only observed (the weakest first, of those the oldest) or whose release is
-   * older than the oldest event that counts gives way to one that warns or denies; never the reverse, and never to another that is only observed.
+   * older than the oldest event that counts, and silences nothing, gives way to one that warns or denies; never the reverse, and never to another that is only observed.
    */
   make(wanted: ImageVerdict | undefined): Promise<boolean>
 }
@@ -39,10 +40,11 @@ export function createRoom({ list, store, onRemoved, clock }: RoomOptions): Room
   const removeExpired = async (after: number): Promise<boolean> => {
     const now = clock()
     let removed = false
-    for (const { name, phase, expiresAt } of list()) {
-      if (phase !== 'expired' || now - expiresAt <= after) continue
-      const isOver = (current: ImageVerdict): boolean => current.phase === 'expired' && now - current.expiresAt > after
-      if (await removeIf(name, isOver)) removed = true
+    // What a person silenced stays so, however long nothing was reported.
+    const isOver = (current: ImageVerdict): boolean =>
+      current.phase === 'expired' && now - current.expiresAt > after && now > mutesUntil(current)
+    for (const verdict of list()) {
+      if (isOver(verdict) && (await removeIf(verdict.name, isOver))) removed = true
     }
     return removed
   }
@@ -76,7 +78,9 @@ export function createRoom({ list, store, onRemoved, clock }: RoomOptions): Room
   }
 }
 
-function mayGiveWay({ phase, release }: ImageVerdict, now: number): boolean {
+function mayGiveWay(verdict: ImageVerdict, now: number): boolean {
+  const { phase, release } = verdict
+  if (now <= mutesUntil(verdict)) return false
   // A release that is younger still answers events from before it.
   return phase === 'observing' || (phase === 'released' && release !== undefined && now - release.at > MAX_AGE_MS)
 }

@@ -1,4 +1,5 @@
 import type { RuntimeAlert } from '../alerts/types.ts'
+import type { ImageUse } from '../verdicts/reach.ts'
 import type { Phase } from '../verdicts/types.ts'
 
 /** One container that the cluster itself reported in a pod's status. The only thing that attribution trusts in a cluster. */
@@ -17,6 +18,10 @@ export interface ContainerRecord {
   readonly digests: readonly string[]
   /** Owner workload: `namespace/Kind/name`, for example `shop/Deployment/web`. */
   readonly owner: string
+  /** Its pod sets `command` or `args`: what runs may be of whoever wrote the pod. Absent: it runs what the image says. */
+  readonly overridesCommand?: true | undefined
+  /** Its pod has priority class system-node-critical or system-cluster-critical. */
+  readonly critical?: true | undefined
   /** Milliseconds since the epoch. */
   readonly firstSeen: number
   /** Last time that a status showed this id; ids are kept 24 h longer. */
@@ -29,7 +34,14 @@ export interface ContainerDirectory {
   findById(prefix: string): readonly ContainerRecord[]
   /** Containers of one pod, by any of its names; `container` and `podUid` narrow it. */
   findByPod(namespace: string, pod: string, container?: string, podUid?: string): readonly ContainerRecord[]
+  /** Who ran an image that has any of these digests in the last 24 h: one entry for each owner workload, at most MAX_USES. */
+  usesOf(digests: readonly string[]): readonly ImageUse[]
+  /** Whether an image that has any of these digests ran under this normalised name in the last 24 h. */
+  ranAs(digests: readonly string[], reference: string): boolean
 }
+
+/** Far more than any decision asks about. */
+export const MAX_USES = 1000
 
 /** What became of one alert. Stable: metric labels, and what `replay` and the alert endpoint report. */
 export type AlertDecision =
@@ -57,7 +69,7 @@ export type AlertDecision =
   | 'parked'
   /** No image can be found for it; kept in one bounded list. */
   | 'unattributed'
-  /** A person's decision takes its weight away (not entered yet). */
+  /** Evidence at most: a person's release or mute takes its weight away. */
   | 'muted'
 
 export interface Outcome {

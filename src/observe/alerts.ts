@@ -27,6 +27,10 @@ export interface AlertObserver {
     alert: { readonly rule: string; readonly verdict?: string | undefined; readonly reason?: string | undefined },
   ): void
   verdictChanged(name: string, from: string, to: string, reason: string): void
+  /** A verdict that warns or denies ends within 72 h; `at` in milliseconds since the epoch. */
+  verdictExpiresSoon(name: string, at: number): void
+  /** A flagged image runs under a name that its verdict did not have. */
+  verdictNameJoined(name: string, reference: string): void
   verdictsCounted(byPhase: ReadonlyMap<string, number>): void
   storeFailed(error: unknown): void
   storeProblem(problem: string): void
@@ -81,8 +85,18 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
   })
   const transitions = new Counter({
     name: 'drawbridge_verdict_transitions_total',
-    help: 'Verdicts that entered a phase.',
-    labelNames: ['phase'],
+    help: 'Verdicts that entered a phase, and why.',
+    labelNames: ['phase', 'reason'],
+    registers,
+  })
+  const expiring = new Counter({
+    name: 'drawbridge_verdicts_expiring_total',
+    help: 'Verdicts that warned or denied and came within 72 h of their end.',
+    registers,
+  })
+  const joined = new Counter({
+    name: 'drawbridge_verdict_names_joined_total',
+    help: 'Flagged images that were seen running under a new name.',
     registers,
   })
   const verdicts = new Gauge({
@@ -134,8 +148,17 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
       logger.info({ decision, rule, verdict, reason }, 'alert decided')
     },
     verdictChanged(name, from, to, reason) {
-      transitions.inc({ phase: to })
+      // The code before the colon is one of a few; the text after it is not for a label.
+      transitions.inc({ phase: to, reason: reason.split(':', 1)[0] ?? '' })
       logger.warn({ verdict: name, from, to, reason }, 'verdict changed')
+    },
+    verdictExpiresSoon(name, at) {
+      expiring.inc()
+      logger.warn({ verdict: name, expiresAt: new Date(at).toISOString() }, 'verdict ends within 72 h')
+    },
+    verdictNameJoined(name, reference) {
+      joined.inc()
+      logger.warn({ verdict: name, reference }, 'a flagged image runs under a new name')
     },
     verdictsCounted(byPhase) {
       verdicts.reset()

@@ -2,18 +2,26 @@
 import { printable } from '../alerts/text.ts'
 import type { FindFlagged, FlaggedImage } from '../policy/types.ts'
 import type { ImageReference, ParseReference } from './name.ts'
+import { mutesActs } from './decisions.ts'
 import { isFlagged } from './phase.ts'
+import { answerIn } from './reach.ts'
 import { denialText } from './text.ts'
-import type { ImageVerdict, VerdictChange } from './types.ts'
+import type { Answer, ImageVerdict, Muted, VerdictChange } from './types.ts'
+
+/** A verdict and what it means where it was asked for. */
+export interface FoundVerdict {
+  readonly verdict: ImageVerdict
+  readonly answer: Exclude<Answer, 'none'>
+}
 
 export interface VerdictIndex {
   /** Adds, replaces or removes one verdict. */
   apply(change: VerdictChange): void
   /**
-   * The verdict that speaks of this image at `now` (milliseconds): denying before warning. `undefined`: none does.
-   * A digest in the reference decides alone; without one the tag's name does. Constant time.
+   * The verdict that speaks of this image at `now` (milliseconds) in this namespace (undefined: in none in particular): denying before warning.
+   * `undefined`: none does. A digest in the reference decides alone; without one the tag's name does. Constant time.
    */
-  find(image: ImageReference, now: number): (ImageVerdict & { readonly phase: 'warning' | 'denying' }) | undefined
+  find(image: ImageReference, now: number, namespace: string | undefined): FoundVerdict | undefined
   /** How many verdicts, whatever their phase. */
   size(): number
   /** All verdicts, whatever their phase. */
@@ -23,6 +31,8 @@ export interface VerdictIndex {
   findByDigest(digest: string): ImageVerdict | undefined
   /** The verdicts that hold this normalised reference, whatever their phase. */
   findByReference(normalized: string): readonly ImageVerdict[]
+  /** A verdict whose release as false positive silences this act at `now` in every image of the repository. */
+  findMute(repository: string, act: Muted['acts'][number], now: number): ImageVerdict | undefined
 }
 
 /** An empty index, or one over `verdicts`. */
@@ -30,11 +40,13 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
   const byName = new Map<string, ImageVerdict>()
   const byDigest = new Map<string, Set<string>>()
   const byReference = new Map<string, Set<string>>()
+  const byMuted = new Map<string, Set<string>>()
 
   const apply = ({ name, verdict }: VerdictChange): void => {
     const old = byName.get(name)
     for (const digest of old?.digests ?? []) unlink(byDigest, digest, name)
     for (const reference of old?.references ?? []) unlink(byReference, reference, name)
+    for (const key of mutedKeys(old?.muted)) unlink(byMuted, key, name)
     if (verdict === undefined) {
       byName.delete(name)
       return
@@ -42,6 +54,7 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
     byName.set(name, verdict)
     for (const digest of verdict.digests) link(byDigest, digest, name)
     for (const reference of verdict.references) link(byReference, reference, name)
+    for (const key of mutedKeys(verdict.muted)) link(byMuted, key, name)
   }
   for (const verdict of verdicts) apply({ name: verdict.name, verdict })
 
@@ -55,21 +68,38 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
       return name === undefined ? undefined : byName.get(name)
     },
     findByReference: (normalized) => [...(byReference.get(normalized) ?? [])].flatMap((name) => byName.get(name) ?? []),
-    find: (image, now) => {
+    findMute: (repository, act, now) => {
+      for (const name of byMuted.get(mutedKey(repository, act)) ?? []) {
+        const verdict = byName.get(name)
+        if (verdict !== undefined && mutesActs(verdict, act, now)) return verdict
+      }
+      return undefined
+    },
+    find: (image, now, namespace) => {
       // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
       const named = byReference.get(image.normalized)
       const digested = image.digest === undefined ? undefined : byDigest.get(image.digest)
       const names = digested === undefined ? named : named === undefined ? digested : [...digested, ...named]
-      let found: (ImageVerdict & { readonly phase: 'warning' | 'denying' }) | undefined
+      let found: FoundVerdict | undefined
       for (const name of names ?? []) {
         const verdict = byName.get(name)
         if (verdict === undefined || !isFlagged(verdict, now)) continue
-        if (verdict.phase === 'denying') return verdict
-        found ??= verdict
+        const answer = answerIn(verdict, namespace)
+        if (answer === 'denying') return { verdict, answer }
+        if (answer === 'warning') found ??= { verdict, answer }
       }
       return found
     },
   }
+}
+
+/** JSON, so that no text can pass for two. */
+function mutedKey(repository: string, act: Muted['acts'][number]): string {
+  return JSON.stringify([repository, act.class, act.target])
+}
+
+function mutedKeys(muted: Muted | undefined): readonly string[] {
+  return (muted?.repositories ?? []).flatMap((repository) => muted?.acts.map((act) => mutedKey(repository, act)) ?? [])
 }
 
 /** What is said of an image that no verdict can be looked up for. */
@@ -91,12 +121,13 @@ export function findFlagged(
   return (image, namespace) => {
     const reference = parseReference(image)
     if (reference === undefined) return unreadable(image)
-    const verdict = index.find(reference, clock())
-    if (verdict === undefined) return undefined
+    const found = index.find(reference, clock(), namespace)
+    if (found === undefined) return undefined
+    const { verdict, answer } = found
     return {
       verdict: verdict.name,
-      phase: verdict.phase,
-      text: denialText({ image, reference, verdict, namespace, commandSuffix }),
+      phase: answer,
+      text: denialText({ image, reference, verdict, answer, namespace, commandSuffix }),
     }
   }
 }

@@ -2,30 +2,34 @@
  * Merging what is known of an image. Commutative and idempotent always; associative as long as nothing has to be dropped for the bounds.
  * Inputs are never changed.
  */
-import type { Contribution, Evidence, ImageVerdict, Release } from './types.ts'
+import type { Contribution, Decision, Evidence, ImageVerdict, Muted } from './types.ts'
 
 /** The part of a verdict that grows by merging. Everything else of it is decided from this (phase.ts). */
 export type VerdictFacts = Pick<
   ImageVerdict,
-  'digests' | 'references' | 'alerted' | 'contributions' | 'evidence' | 'release'
+  'digests' | 'references' | 'alerted' | 'contributions' | 'evidence' | 'release' | 'confirm' | 'mute' | 'muted'
 >
 
 export const MAX_CONTRIBUTIONS = 64
-export const MAX_DIGESTS = 32
+/** More than any one image has; of a tag that was pushed more often the rest get verdicts of their own. */
+export const MAX_DIGESTS = 16
 export const MAX_REFERENCES = 32
 export const EVIDENCE_STRONGEST = 5
 export const EVIDENCE_NEWEST = 5
 
 /**
- * Bytes of all facts together as JSON. A stored object stays below 8 KiB with it: the rest is for the phase's own fields,
+ * Bytes of all facts together as JSON. A stored object stays below 8 KiB with it: the rest is for the phase's own fields and its reach,
  * for times as text (`2026-11-22T06:08:15.844Z` where JSON here has a number) and for the object's metadata.
  */
-export const MAX_FACTS_BYTES = 6 * 1024
+export const MAX_FACTS_BYTES = 5400
+
+/** People's decisions take from the others' room up to so much; the API's schema bounds their texts. */
+const MAX_DECISIONS_BYTES = 2000
 
 /** References share this part, so that long names cannot crowd out the contributions. */
 const MAX_REFERENCES_BYTES = 1200
 
-/** The same for digests: 32 of SHA-256, fewer of the longer algorithms. */
+/** The same for digests: all of them of SHA-256, fewer of the longer algorithms. */
 const MAX_DIGESTS_BYTES = 2 + MAX_DIGESTS * 74
 
 /** Kept for evidence when contributions would fill the object. */
@@ -33,9 +37,10 @@ const EVIDENCE_RESERVE_BYTES = 1500
 
 export const noFacts: VerdictFacts = { digests: [], references: [], contributions: {}, evidence: [] }
 
-/** The key of the map of contributions. It holds two bars, so it is never `__proto__`. */
-export function contributionKey(contribution: Pick<Contribution, 'class' | 'detector' | 'owner'>): string {
-  return `${contribution.class}|${contribution.detector}|${contribution.owner}`
+/** The key of the map of contributions. It holds two bars, so it is never `__proto__`. What counts for its own namespace only is never merged with what counts everywhere. */
+export function contributionKey(contribution: Pick<Contribution, 'class' | 'detector' | 'owner' | 'own'>): string {
+  const own = contribution.own === true ? 'own|' : ''
+  return `${own}${contribution.class}|${contribution.detector}|${contribution.owner}`
 }
 
 /** Maximum weight, earlier `first`, later `last`. Both must have the same key. */
@@ -50,14 +55,18 @@ export function mergeContribution(left: Contribution, right: Contribution): Cont
 
 /** The union of both, bounded; where it is too much the strongest contributions, the strongest and the newest evidence stay. */
 export function mergeFacts(left: VerdictFacts, right: VerdictFacts): VerdictFacts {
-  const release = laterRelease(left.release, right.release)
   const digests = joinParts(partsOf(left, 'digests'), partsOf(right, 'digests'))
   const references = joinParts(partsOf(left, 'references'), partsOf(right, 'references'))
   return boundFacts({
     ...inOrder(digests, references),
     contributions: mergeContributions(left.contributions, right.contributions),
     evidence: [...left.evidence, ...right.evidence],
-    ...(release === undefined ? {} : { release }),
+    ...present({
+      release: later(left.release, right.release),
+      confirm: later(left.confirm, right.confirm),
+      mute: later(left.mute, right.mute),
+      muted: later(left.muted, right.muted),
+    }),
   })
 }
 
@@ -95,8 +104,9 @@ export function boundFacts(facts: VerdictFacts): VerdictFacts {
     keepReferences(sortParts(partsOf(facts, 'references'))),
   )
   const evidence = selectEvidence(facts.evidence)
-  let left = MAX_FACTS_BYTES - jsonBytes(names)
-  const reserved = Math.min(EVIDENCE_RESERVE_BYTES, jsonBytes(evidence))
+  const people = present({ release: facts.release, confirm: facts.confirm, mute: facts.mute, muted: facts.muted })
+  let left = MAX_FACTS_BYTES - jsonBytes(names) - Math.min(jsonBytes(people), MAX_DECISIONS_BYTES)
+  const reserved = Math.min(EVIDENCE_RESERVE_BYTES, jsonBytes(evidence), left / 2)
   const strongest = Object.entries(facts.contributions).sort(byStrength)
   const kept = takeBytes(strongest, MAX_CONTRIBUTIONS, left - reserved)
   left -= jsonBytes(kept)
@@ -104,7 +114,7 @@ export function boundFacts(facts: VerdictFacts): VerdictFacts {
     ...names,
     contributions: Object.fromEntries(kept.sort(([a], [b]) => compareText(a, b))),
     evidence: takeBytes(evidence, EVIDENCE_STRONGEST + EVIDENCE_NEWEST, left),
-    ...(facts.release === undefined ? {} : { release: facts.release }),
+    ...people,
   }
 }
 
@@ -190,10 +200,11 @@ function compareEvidenceStrength(left: Evidence, right: Evidence): number {
 }
 
 function byStrength([leftKey, left]: [string, Contribution], [rightKey, right]: [string, Contribution]): number {
-  return right.weight - left.weight || right.last - left.last || compareText(leftKey, rightKey)
+  const shared = Number(left.own === true) - Number(right.own === true)
+  return right.weight - left.weight || shared || right.last - left.last || compareText(leftKey, rightKey)
 }
 
-function laterRelease(left: Release | undefined, right: Release | undefined): Release | undefined {
+function later<Item extends Decision | Muted>(left: Item | undefined, right: Item | undefined): Item | undefined {
   if (left === undefined || right === undefined) return left ?? right
   if (left.at !== right.at) return left.at > right.at ? left : right
   return compareText(canonicalJson(left), canonicalJson(right)) <= 0 ? left : right
@@ -216,6 +227,11 @@ function takeBytes<Item>(items: readonly Item[], maxItems: number, maxBytes: num
 /** Independent of the order in which keys were set. */
 function canonicalJson(value: object): string {
   return JSON.stringify(Object.entries(value).sort(([a], [b]) => compareText(a, b)))
+}
+
+/** Without the keys that have no value. */
+function present<Item extends object>(item: Item): Partial<Item> {
+  return Object.fromEntries(Object.entries(item).filter(([, value]) => value !== undefined)) as Partial<Item>
 }
 
 /** By UTF-16 code unit, the same on every machine (`localeCompare` is not). */

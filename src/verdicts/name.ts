@@ -31,3 +31,10 @@ export function nameByDigest(digest: string): string {
 export function nameByReference(normalized: string): string {
   return `ref-${createHash('sha256').update(normalized).digest('hex').slice(0, 40)}`
 }
+
+/** The repository of a normalised reference: `docker.io/library/nginx:1.25` -> `docker.io/library/nginx`. */
+export function repositoryOf(normalized: string): string {
+  const named = normalized.split('@', 1)[0] ?? ''
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1)
+  return colon < 0 ? named : named.slice(0, colon)
+}

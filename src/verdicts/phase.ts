@@ -1,7 +1,9 @@
 /** Phases of a verdict: decided from its facts, its last phase and the time. Pure. */
+import { decisionEnd, isConfirmed, mutedBy, mutesUntil } from './decisions.ts'
 import { boundFacts, type VerdictFacts } from './merge.ts'
-import { HALF_LIFE_MS, peakScore } from './score.ts'
-import type { Contribution, ImageVerdict, Phase } from './types.ts'
+import { decideReach, EVERYWHERE, keptReach, scoresOf, type Hold, type ReachRules, type Scores } from './reach.ts'
+import { HALF_LIFE_MS } from './score.ts'
+import type { Contribution, ImageVerdict, Phase, Reach } from './types.ts'
 
 export interface Thresholds {
   readonly warnAt: number
@@ -15,7 +17,15 @@ export interface Thresholds {
 export const THRESHOLDS: Thresholds = { warnAt: 50, denyAt: 100, observeMs: 24 * 3600_000, flagMs: 30 * 24 * 3600_000 }
 
 /** Why a phase is what it is. Stable: metric labels, and the first word of `ImageVerdict.reason`. */
-export type PhaseReason = 'below-thresholds' | 'warn-threshold' | 'deny-threshold' | 'released' | 'expired'
+export type PhaseReason =
+  | 'below-thresholds'
+  | 'warn-threshold'
+  | 'deny-threshold'
+  | Hold['code']
+  /** A person confirmed it. */
+  | 'confirmed'
+  | 'released'
+  | 'expired'
 
 /** A weight is 3 % after five half-lives: a new act so much later is judged by itself. */
 const FORGET_MS = 5 * HALF_LIFE_MS
@@ -24,7 +34,7 @@ const RANK: Readonly<Record<Phase, number>> = {
   expired: 0,
   released: 0,
   observing: 1,
-  pending: 1,
+  pending: 2,
   warning: 2,
   denying: 3,
 }
@@ -44,13 +54,11 @@ export function isExpired(verdict: ImageVerdict, now: number): boolean {
   return now > verdict.expiresAt
 }
 
-/** Whether admission has to speak of this verdict at `now`: warning or denying, not over, not released since. */
-export function isFlagged(
-  verdict: ImageVerdict,
-  now: number,
-): verdict is ImageVerdict & { phase: 'warning' | 'denying' } {
-  if (verdict.phase !== 'warning' && verdict.phase !== 'denying') return false
-  return !isExpired(verdict, now) && (verdict.release === undefined || countedContributions(verdict).length > 0)
+/** Whether admission has to speak of this verdict at `now`, somewhere: warning, pending or denying, not over, not released since. Where: answerIn. */
+export function isFlagged(verdict: ImageVerdict, now: number): boolean {
+  if (verdict.phase !== 'warning' && verdict.phase !== 'denying' && verdict.phase !== 'pending') return false
+  if (isExpired(verdict, now)) return false
+  return verdict.release === undefined || isConfirmed(verdict, now) || countedContributions(verdict).length > 0
 }
 
 /** The contributions that count: all, or after a release those with later reports, from the release on. */
@@ -72,19 +80,22 @@ export function decidePhase(
   previous: ImageVerdict | undefined,
   now: number,
   thresholds: Thresholds = THRESHOLDS,
+  rules: ReachRules = EVERYWHERE,
 ): ImageVerdict {
   const latched = latchable(facts, previous, now) ? previous : undefined
+  const kept = boundFacts({ ...facts, ...mutedBy(facts) })
   const counted = countedContributions(facts)
-  const decision = decide(counted, facts, latched, thresholds)
+  const decision = decide(name, counted, kept, latched, now, thresholds, rules)
   const newest = counted.reduce((latest, { last }) => Math.max(latest, last), 0)
   const unchanged = latched?.phase === decision.phase ? latched : undefined
   const verdict: ImageVerdict = {
     name,
-    ...boundFacts(facts),
+    ...kept,
     phase: decision.phase,
-    phaseSince: unchanged?.phaseSince ?? now,
+    phaseSince: decision.widened ? now : (unchanged?.phaseSince ?? now),
     reason: `${decision.code}: ${decision.text}`,
-    expiresAt: Math.max(endOf(decision.phase, facts, newest, thresholds), unchanged?.expiresAt ?? 0),
+    expiresAt: Math.max(endOf(decision.phase, facts, newest, now, thresholds), unchanged?.expiresAt ?? 0),
+    ...keptReach(decision.phase, decision.reach),
   }
   if (!isExpired(verdict, now)) return verdict
   if (previous?.phase === 'expired') return previous
@@ -113,56 +124,89 @@ export function factsToExtend(current: ImageVerdict | undefined, now: number): V
   return { ...current, contributions: Object.fromEntries(recent) }
 }
 
-interface Decision {
+interface PhaseDecision {
   readonly phase: Phase
   readonly code: PhaseReason
   readonly text: string
+  readonly reach: Reach
+  readonly widened: boolean
 }
 
 function decide(
+  name: string,
   counted: readonly Contribution[],
   facts: VerdictFacts,
   latched: ImageVerdict | undefined,
+  now: number,
   thresholds: Thresholds,
-): Decision {
-  const { score } = peakScore(counted)
-  const shown = (Math.round(score * 10) / 10).toFixed(1)
-  const classes = [...new Set(counted.map((contribution) => contribution.class))].sort().slice(0, 6).join(', ')
-  if (score >= thresholds.denyAt) {
-    return {
-      phase: 'denying',
-      code: 'deny-threshold',
-      text: `score ${shown} reached ${thresholds.denyAt} (${classes})`,
-    }
+  rules: ReachRules,
+): PhaseDecision {
+  const { warnAt, denyAt } = thresholds
+  const { digests, references, confirm } = facts
+  if (confirm !== undefined && isConfirmed(facts, now)) {
+    const reach: Reach = { elsewhere: 'denying', denying: [], warning: [] }
+    const text = `by ${confirm.by}: ${confirm.reason}`
+    return { phase: 'denying', code: 'confirmed', text, reach, widened: false }
   }
-  if (latched?.phase === 'denying') {
-    return { phase: 'denying', code: 'deny-threshold', text: textAfterCode(latched.reason) }
+  const scores = scoresOf(counted)
+  const input = { name, digests, references, counted, scores, latched, warnAt, denyAt, now }
+  const { reach, hold, widened } = decideReach(input, rules)
+  const phase = phaseOf(reach, hold, latched)
+  const held = phase === 'pending' ? hold : undefined
+  const said = { phase, reach, widened }
+  if (held !== undefined) return { ...said, code: held.code, text: `${scored(scores, counted, denyAt)}; ${held.text}` }
+  if (latched?.phase === phase && (phase === 'pending' || latched.reason.startsWith('confirmed: '))) {
+    return { ...said, code: reasonCode(latched) as PhaseReason, text: textAfterCode(latched.reason) }
   }
-  if (score >= thresholds.warnAt) {
-    return {
-      phase: 'warning',
-      code: 'warn-threshold',
-      text: `score ${shown} reached ${thresholds.warnAt} (${classes})`,
-    }
-  }
-  if (latched?.phase === 'warning') {
-    return { phase: 'warning', code: 'warn-threshold', text: textAfterCode(latched.reason) }
+  if (phase === 'denying' || phase === 'warning') {
+    const [code, threshold]: [PhaseReason, number] =
+      phase === 'denying' ? ['deny-threshold', denyAt] : ['warn-threshold', warnAt]
+    if (scores.highest < threshold && latched?.phase === phase)
+      return { ...said, code, text: textAfterCode(latched.reason) }
+    const only = scores.shared < threshold ? ', in the namespace of the evidence only' : ''
+    return { ...said, code, text: `${scored(scores, counted, threshold)}${only}` }
   }
   if (facts.release !== undefined) {
     const { by, as, reason } = facts.release
-    return { phase: 'released', code: 'released', text: `by ${by} as ${as}: ${reason}` }
+    // The date until which it silences anything: the list of verdicts shows it.
+    const end = as === 'fixed' ? '' : ` until ${dayOf(decisionEnd(facts.release))}`
+    return { ...said, phase: 'released', code: 'released', text: `by ${by} as ${as}${end}: ${reason}` }
   }
+  const classes = classesOf(counted)
   const because = classes === '' ? '' : ` (${classes})`
-  return {
-    phase: 'observing',
-    code: 'below-thresholds',
-    text: `score ${shown} is below ${thresholds.warnAt}${because}`,
-  }
+  return { ...said, code: 'below-thresholds', text: `score ${shown(scores)} is below ${warnAt}${because}` }
 }
 
-function endOf(phase: Phase, facts: VerdictFacts, newest: number, thresholds: Thresholds): number {
-  if (phase === 'released') return (facts.release?.at ?? newest) + thresholds.flagMs
-  return newest + (phase === 'observing' ? thresholds.observeMs : thresholds.flagMs)
+function phaseOf(reach: Reach, hold: Hold | undefined, latched: ImageVerdict | undefined): Phase {
+  if (hold !== undefined || latched?.phase === 'pending') return 'pending'
+  if (reach.elsewhere === 'denying' || reach.denying.length > 0) return 'denying'
+  return reach.elsewhere === 'warning' || reach.warning.length > 0 ? 'warning' : 'observing'
+}
+
+function scored(scores: Scores, counted: readonly Contribution[], threshold: number): string {
+  return `score ${shown(scores)} reached ${threshold} (${classesOf(counted)})`
+}
+
+function shown({ highest }: Scores): string {
+  return (Math.round(highest * 10) / 10).toFixed(1)
+}
+
+function classesOf(counted: readonly Contribution[]): string {
+  return [...new Set(counted.map((contribution) => contribution.class))].sort().slice(0, 6).join(', ')
+}
+
+function endOf(phase: Phase, facts: VerdictFacts, newest: number, now: number, thresholds: Thresholds): number {
+  // As long as it silences anything it has to be there.
+  if (phase === 'released') return Math.max((facts.release?.at ?? newest) + thresholds.flagMs, mutesUntil(facts))
+  const flagged = newest + (phase === 'observing' ? thresholds.observeMs : thresholds.flagMs)
+  return facts.confirm !== undefined && isConfirmed(facts, now)
+    ? Math.max(flagged, decisionEnd(facts.confirm))
+    : flagged
+}
+
+/** `2026-12-22`; what no date can be, as the last day that has four digits. */
+function dayOf(time: number): string {
+  return new Date(Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31))).toISOString().slice(0, 10)
 }
 
 function textAfterCode(reason: string): string {

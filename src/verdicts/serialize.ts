@@ -4,7 +4,8 @@ import type { Detector } from '../alerts/types.ts'
 import { cleanText } from '../alerts/text.ts'
 import { boundFacts, contributionKey } from './merge.ts'
 import { DIGEST, MAX_DIGEST_LENGTH, VERDICT_NAME } from './name.ts'
-import type { Contribution, Evidence, ImageVerdict, Phase, Release } from './types.ts'
+import { bounded } from './reach.ts'
+import type { Answer, Contribution, Decision, Evidence, ImageVerdict, Muted, Phase, Reach, Release } from './types.ts'
 
 export type ReadVerdict =
   | { readonly verdict: ImageVerdict; readonly problem?: undefined }
@@ -14,6 +15,8 @@ export type ReadVerdict =
 const PHASES: readonly Phase[] = ['observing', 'warning', 'denying', 'pending', 'released', 'expired']
 const DETECTORS: readonly Detector[] = ['falco', 'k8s-audit', 'tracee', 'tetragon', 'kubearmor']
 const RELEASED_AS: readonly Release['as'][] = ['false-positive', 'accepted', 'fixed']
+
+const ANSWERS: readonly Answer[] = ['none', 'warning', 'denying']
 
 /** Longest text of a person kept in a release, and of a phase's reason. */
 export const MAX_REASON = 256
@@ -57,8 +60,6 @@ function read(value: unknown): ImageVerdict {
   const digests = texts(verdict, 'digests', MAX_DIGEST_LENGTH)
   if (!digests.every((digest) => DIGEST.test(digest)))
     throw new Unreadable('digests holds something else than sha256:<64 hex>, sha384:<96 hex> or sha512:<128 hex>')
-  const release = own(verdict, 'release')
-  const alerted = own(verdict, 'alerted')
   const contributions = Object.values(object(own(verdict, 'contributions'), 'contributions'))
     .slice(0, 1024)
     .map(readContribution)
@@ -67,15 +68,19 @@ function read(value: unknown): ImageVerdict {
     ...boundFacts({
       digests,
       references: texts(verdict, 'references', 512),
-      ...(alerted === undefined ? {} : { alerted: readAlerted(alerted) }),
+      ...readIfPresent(verdict, 'alerted', readAlerted),
       contributions: Object.fromEntries(contributions.map((item) => [contributionKey(item), item])),
       evidence: array(verdict, 'evidence').map(readEvidence),
-      ...(release === undefined ? {} : { release: readRelease(release) }),
+      ...readIfPresent(verdict, 'release', readRelease),
+      ...readIfPresent(verdict, 'confirm', readDecision),
+      ...readIfPresent(verdict, 'mute', readDecision),
+      ...readIfPresent(verdict, 'muted', readMuted),
     }),
     phase: oneOf(verdict, 'phase', PHASES),
     phaseSince: time(verdict, 'phaseSince'),
     reason: text(verdict, 'reason', 2 * MAX_REASON + 128),
     expiresAt: time(verdict, 'expiresAt'),
+    ...readIfPresent(verdict, 'reach', readReach),
   }
 }
 
@@ -88,6 +93,7 @@ function readContribution(value: unknown): Contribution {
     weight: number(item, 'weight'),
     first: time(item, 'first'),
     last: time(item, 'last'),
+    ...flag(item, 'own'),
   }
   if (contribution.first > contribution.last) throw new Unreadable('a contribution ends before it begins')
   return contribution
@@ -108,6 +114,7 @@ function readEvidence(value: unknown): Evidence {
     ...optional(item, 'container'),
     ...optional(item, 'node'),
     ...optional(item, 'target'),
+    ...flag(item, 'own'),
   }
 }
 
@@ -117,13 +124,50 @@ function readAlerted(value: unknown): NonNullable<ImageVerdict['alerted']> {
 }
 
 function readRelease(value: unknown): Release {
-  const item = object(value, 'release')
+  return { ...readDecision(value), as: oneOf(object(value, 'release'), 'as', RELEASED_AS) }
+}
+
+function readDecision(value: unknown): Decision {
+  const item = object(value, 'a decision')
   return {
     by: text(item, 'by', MAX_REASON),
     reason: text(item, 'reason', MAX_REASON),
     at: time(item, 'at'),
-    as: oneOf(item, 'as', RELEASED_AS),
+    ...(own(item, 'until') === undefined ? {} : { until: time(item, 'until') }),
   }
+}
+
+function readMuted(value: unknown): Muted {
+  const item = object(value, 'muted')
+  const acts = array(item, 'acts').map((entry) => {
+    const act = object(entry, 'a muted act')
+    return { class: text(act, 'class', 64), target: text(act, 'target', 512) }
+  })
+  return { at: time(item, 'at'), repositories: texts(item, 'repositories', 512), acts }
+}
+
+function readReach(value: unknown): Reach {
+  const item = object(value, 'reach')
+  return bounded({
+    elsewhere: oneOf(item, 'elsewhere', ANSWERS),
+    denying: texts(item, 'denying', 63),
+    warning: texts(item, 'warning', 63),
+  })
+}
+
+/** A field that is left out where it has nothing to say. */
+function readIfPresent<Key extends string, Value>(
+  item: Json,
+  key: Key,
+  readValue: (value: unknown) => Value,
+): Partial<Record<Key, Value>> {
+  const value = own(item, key)
+  return value === undefined ? {} : ({ [key]: readValue(value) } as Record<Key, Value>)
+}
+
+/** True or absent; anything else is absent too. */
+function flag<Key extends string>(item: Json, key: Key): Partial<Record<Key, true>> {
+  return own(item, key) === true ? ({ [key]: true } as Record<Key, true>) : {}
 }
 
 function object(value: unknown, what: string): Json {

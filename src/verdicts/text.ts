@@ -1,6 +1,6 @@
 import { cutBytes, printable } from '../alerts/text.ts'
 import type { ImageReference } from './name.ts'
-import type { Evidence, ImageVerdict } from './types.ts'
+import type { Answer, Evidence, ImageVerdict } from './types.ts'
 
 const MAX_BYTES = 1024
 
@@ -14,15 +14,17 @@ export function denialText(subject: {
   readonly image: string
   readonly reference: ImageReference
   readonly verdict: ImageVerdict
+  /** What the verdict means in `namespace`. */
+  readonly answer: Exclude<Answer, 'none'>
   readonly namespace: string | undefined
   /** What a person adds to the commands where Drawbridge runs, for example ` --kubeconfig FILE`. */
   readonly commandSuffix?: string | undefined
 }): string {
-  const { image, reference, verdict, namespace, commandSuffix = '' } = subject
-  const { name, phase } = verdict
-  const evidence = strongestEvidence(verdict)
+  const { image, reference, verdict, answer, namespace, commandSuffix = '' } = subject
+  const { name } = verdict
+  const evidence = strongestEvidence(verdict, namespace)
   const parts = [
-    `image "${printable(image, 120)}" is ${phase === 'denying' ? 'denied' : 'under suspicion'}: ${evidence === undefined ? printable(verdict.reason, 200) : seen(evidence, namespace)}`,
+    `image "${printable(image, 120)}" is ${answer === 'denying' ? 'denied' : `under suspicion${whyOnlyWarning(verdict)}`}: ${evidence === undefined ? printable(verdict.reason, 200) : seen(evidence, namespace)}`,
     `verdict ${name} until ${isoSecond(verdict.expiresAt)}`,
     ...(reference.digest === undefined
       ? [`way out: deploy ${printable(reference.repository, 120)}@sha256:<new digest> or a new tag`]
@@ -43,10 +45,22 @@ function seen(evidence: Evidence, namespace: string | undefined): string {
   return `${evidence.detector} reported "${printable(evidence.rule, 100)}"${target}${place} at ${isoSecond(evidence.time)}`
 }
 
-/** The strongest piece that counts since the last release, the newest of equals. Evidence is kept strongest first. */
-function strongestEvidence(verdict: ImageVerdict): Evidence | undefined {
+/** Names no namespace: where it was denied, or by how many it is run, is no business of whoever asks. */
+function whyOnlyWarning({ phase, reason, reach }: ImageVerdict): string {
+  if (phase === 'pending')
+    return ` (only a warning until a person decides: ${printable(reason.split(':', 1)[0] ?? '', 40)})`
+  if (phase !== 'denying') return ''
+  return reach?.elsewhere === 'denying'
+    ? ' (only a warning: it ran here before, and all evidence is from another namespace)'
+    : ' (only a warning: it is denied in another namespace, where the evidence is from)'
+}
+
+/** The strongest piece that counts here since the last release, the newest of equals. Evidence is kept strongest first. */
+function strongestEvidence(verdict: ImageVerdict, namespace: string | undefined): Evidence | undefined {
   const since = verdict.release?.at ?? -Infinity
-  return verdict.evidence.find((piece) => piece.weight > 0 && piece.time > since)
+  return verdict.evidence.find(
+    (piece) => piece.weight > 0 && piece.time > since && (piece.own !== true || piece.namespace === namespace),
+  )
 }
 
 /** `2026-11-22T06:08:15Z`. */

@@ -11,6 +11,8 @@ export interface Contribution {
   readonly weight: number
   readonly first: number
   readonly last: number
+  /** Counts in its owner's namespace only: the process may be of whoever wrote the pod, not of the image (rule 18). Absent: counts everywhere. */
+  readonly own?: true | undefined
 }
 
 /** What a person is shown. Never a command line, an environment or a request body. */
@@ -28,15 +30,41 @@ export interface Evidence {
   readonly container?: string | undefined
   readonly node?: string | undefined
   readonly target?: string | undefined
+  /** As Contribution.own: told to its own namespace only. */
+  readonly own?: true | undefined
 }
 
-/** A person's decision; the machine never writes it. */
-export interface Release {
+/** A person's decision; the machine never writes it. Times are milliseconds since the epoch. */
+export interface Decision {
   readonly by: string
   readonly reason: string
-  /** Milliseconds since the epoch. Only contributions later than this count. */
   readonly at: number
+  /** When it ends; bounded, see decisionEnd. Absent: 30 days after `at`. */
+  readonly until?: number | undefined
+}
+
+/** Lets the image run again: only contributions later than `at` count. */
+export interface Release extends Decision {
   readonly as: 'false-positive' | 'accepted' | 'fixed'
+}
+
+/** What a release as `false-positive` silences until it ends: these acts, in every image of these repositories (rule 19). */
+export interface Muted {
+  /** `at` of the release that this follows from; of another one it says nothing. */
+  readonly at: number
+  readonly repositories: readonly string[]
+  readonly acts: readonly { readonly class: string; readonly target: string }[]
+}
+
+/** What admission does about an image. */
+export type Answer = 'none' | 'warning' | 'denying'
+
+/** Where a verdict holds, when that is not everywhere alike (rule 18). Both lists are sorted and bounded together. */
+export interface Reach {
+  /** In every namespace that no list names. */
+  readonly elsewhere: Answer
+  readonly denying: readonly string[]
+  readonly warning: readonly string[]
 }
 
 /** One flagged (or watched) image. Immutable: every change makes a new value. */
@@ -49,16 +77,24 @@ export interface ImageVerdict {
   readonly references: readonly string[]
   /** How many of the first digests and references came with a contribution: names that were only observed never push these out. Absent: none. */
   readonly alerted?: { readonly digests: number; readonly references: number } | undefined
-  /** By `class|detector|owner`; at most 64. */
+  /** By contributionKey; at most 64. */
   readonly contributions: Readonly<Record<string, Contribution>>
   /** The 5 strongest and the 5 newest. */
   readonly evidence: readonly Evidence[]
   readonly phase: Phase
+  /** When the phase began, or when its denial last reached further. */
   readonly phaseSince: number
   /** Why the phase is what it is, one line for CLI, metrics and Events. */
   readonly reason: string
   readonly expiresAt: number
   readonly release?: Release | undefined
+  /** A person says that the image is bad: it is denied everywhere. */
+  readonly confirm?: Decision | undefined
+  /** A person does not want to hear of this image: its alerts are kept without weight. */
+  readonly mute?: Decision | undefined
+  readonly muted?: Muted | undefined
+  /** Absent: the phase holds in every namespace. */
+  readonly reach?: Reach | undefined
 }
 
 /** A change as a store reports it, own writes included. `verdict` undefined: deleted. */

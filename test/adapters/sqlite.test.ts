@@ -18,7 +18,7 @@ import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { eventKey } from '../../src/correlator/dedupe.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange } from '../../src/verdicts/types.ts'
 import { parseReference } from '../../src/kube/reference.ts'
-import { alert, NOW, verdict } from '../correlator/support.ts'
+import { alert, contribution, facts, NOW, verdict } from '../correlator/support.ts'
 
 const name = (n: number): string => `sha256-${n.toString(16).padStart(64, '0')}`
 const numbered = (n: number, changes: Partial<ImageVerdict> = {}): ImageVerdict =>
@@ -58,6 +58,22 @@ describe('adapters/sqlite', function () {
     await ledger.parking.park([{ id: 'p', since: NOW, alert: alert() }])
     await ledger.close()
   }
+
+  it('keeps reach, decisions and mutes over a restart, and reads rows that lack them', async () => {
+    const whole = numbered(1, {
+      contributions: facts([contribution({ own: true })]).contributions,
+      reach: { elsewhere: 'none', denying: ['shop'], warning: ['blog'] },
+      release: { by: 'ann', reason: 'ok', at: NOW, until: NOW + 1, as: 'false-positive' },
+      confirm: { by: 'bob', reason: 'ok', at: NOW },
+      mute: { by: 'cy', reason: 'ok', at: NOW, until: NOW + 1 },
+      muted: { at: NOW, repositories: ['registry.example/shop/web'], acts: [{ class: 'drop', target: '' }] },
+    })
+    const ledger = await open()
+    await ledger.store.write(whole.name, () => whole)
+    await ledger.store.write(name(2), () => numbered(2))
+    await ledger.close()
+    assert.deepEqual((await (await open()).store.load()).verdicts, [whole, numbered(2)])
+  })
 
   it('refuses a verdict that it could not read back, and only that one', async () => {
     const ledger = await open()

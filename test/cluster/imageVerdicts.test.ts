@@ -235,6 +235,42 @@ describe('ImageVerdict objects as the ledger', () => {
     assert.ok((changes.at(-1)?.verdict?.release?.at ?? Number.POSITIVE_INFINITY) <= Date.now() + 1000)
   })
 
+  it('keeps where a verdict holds and what is silent, and reads a confirmation and a mute by plain kubectl', async () => {
+    const name = `sha256-${hex('a')}`
+    const [shared] = Object.values(verdict('a').contributions)
+    assert.ok(shared !== undefined)
+    const whole = verdict('a', {
+      // One workload with and without a command of its own: two entries of one class, detector and owner.
+      contributions: {
+        'drop|falco|shop/Deployment/web': shared,
+        'own|drop|falco|shop/Deployment/web': { ...shared, own: true },
+      },
+      reach: { elsewhere: 'denying', denying: [], warning: ['blog', 'pay'] },
+      muted: { at: T, repositories: ['docker.io/shop/web'], acts: [{ class: 'drop', target: '' }] },
+    })
+    const store = open()
+    assert.deepEqual(await store.write(name, () => whole), whole)
+    const changes: VerdictChange[] = []
+    store.watch((change) => changes.push(change))
+    await store.load()
+    const before = Date.now()
+    const patch = {
+      spec: { confirm: { by: 'ann', reason: 'yes' }, mute: { by: 'bob', reason: 'no', until: '2027-01-01T00:00:00Z' } },
+    }
+    await cluster.must(['patch', 'iv', name, '--type=merge', '-p', JSON.stringify(patch)])
+    await waitFor(() => changes.at(-1)?.verdict?.mute !== undefined, 5000, 'the patch')
+    const { confirm, mute, ...rest } = changes.at(-1)?.verdict ?? assert.fail()
+    assert.deepEqual(rest, whole)
+    assert.deepEqual([confirm?.by, confirm?.until, mute?.until], ['ann', undefined, Date.UTC(2027, 0, 1)])
+    for (const at of [confirm?.at, mute?.at])
+      assert.ok(Math.abs((at ?? 0) - before) < 60_000, 'dated by the API server')
+    const endless = JSON.stringify({ spec: { mute: { by: 'bob', reason: 'no', until: null } } })
+    assert.match(
+      (await cluster.kubectl(['patch', 'iv', name, '--type=merge', '-p', endless])).stderr,
+      /until: Required/,
+    )
+  })
+
   it('writes a release that a person gave through Drawbridge, and takes it back', async () => {
     const store = open()
     const name = `sha256-${hex('a')}`

@@ -197,8 +197,8 @@ describe('correlator', () => {
         const [verdict] = it.list()
         assert.ok(verdict !== undefined && it.list().length === 1)
         assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
-        const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW)
-        assert.deepEqual([found?.phase, found?.digests], ['denying', [digest]])
+        const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW, 'shop')
+        assert.deepEqual([found?.answer, found?.verdict.digests], ['denying', [digest]])
       }
     })
   }
@@ -461,26 +461,57 @@ describe('correlator', () => {
       assert.equal(it.writes(), writes)
     })
 
-    it('lets a tag leave that was pushed again; containers of the old image do not bring it back', async () => {
+    it('lets a tag leave that was pushed again, when no flagged image was seen under it for 24 h', async () => {
       const old = container()
       const directory = directoryOf(old)
       const it = await rig({ directory })
       await it.observeContainer(old)
       await one(it)
       assert.deepEqual(it.get(NAME_A)?.references, [TAG])
-      await it.observeContainer(container({ digests: [DIGEST_B], firstSeen: NOW }))
-      assert.deepEqual(it.get(NAME_A)?.references, [])
+      const pushed = container({ containerId: 'b'.repeat(64), digests: [DIGEST_B], firstSeen: NOW })
+      directory.add(pushed)
+      await it.observeContainer(pushed)
+      assert.deepEqual(it.get(NAME_A)?.references, [TAG], 'some node may still serve the old one')
       await it.observeContainer(old)
       it.now += 60_000
       await one(it, { time: NOW + 50_000 })
+      await it.sweep()
+      assert.deepEqual([it.get(NAME_A)?.references, it.get(NAME_A)?.phase], [[TAG], 'denying'])
+      // The last container of the old image has been gone for 24 h.
+      directory.clear()
+      directory.add(pushed)
+      it.now += HOUR
+      await it.sweep()
       assert.deepEqual([it.get(NAME_A)?.references, it.get(NAME_A)?.phase], [[], 'denying'])
+    })
+
+    it('keeps a tag that nothing else was seen under, however long ago', async () => {
+      const directory = directoryOf(container())
+      const it = await rig({ directory })
+      await it.observeContainer(container())
+      await one(it)
+      directory.clear()
+      it.now += 5 * 24 * HOUR
+      await it.sweep()
+      assert.deepEqual(it.get(NAME_A)?.references, [TAG])
+      await it.observeContainer(container({ containerId: 'b'.repeat(64), digests: [DIGEST_B], firstSeen: it.now }))
+      assert.deepEqual(it.get(NAME_A)?.references, [], 'a new image alone makes it leave')
+    })
+
+    it('denies the tag of a flagged image that another one was seen under since', async () => {
+      const directory = directoryOf(container())
+      const it = await rig({ directory })
+      await it.observeContainer(container())
+      await it.observeContainer(container({ containerId: 'b'.repeat(64), digests: [DIGEST_B], firstSeen: NOW }))
+      await one(it)
+      assert.deepEqual(it.get(NAME_A)?.references, [TAG])
     })
 
     describe('and more names than a verdict holds', () => {
       const other = (n: number): string => `registry.example/a:${String(n).padStart(3, '0')}`
       const deniedBy = (it: Rig, text: string): string | undefined => {
-        const found = createVerdictIndex(it.list()).find(parseReference(text) ?? assert.fail(), it.now)
-        return found?.phase
+        const found = createVerdictIndex(it.list()).find(parseReference(text) ?? assert.fail(), it.now, 'shop')
+        return found?.answer
       }
       const observed = async (): Promise<{ readonly it: Rig; readonly directory: FakeDirectory }> => {
         const directory = directoryOf(container())
@@ -557,8 +588,8 @@ describe('correlator', () => {
       const it = await rig()
       const { verdict = '' } = await one(it)
       it.now += HOUR
-      const released = await it.release(verdict, { by: 'ann', reason: 'a test', as: 'false-positive' })
-      assert.deepEqual([released.phase, released.reason], ['released', 'released: by ann as false-positive: a test'])
+      const released = await it.release(verdict, { by: 'ann', reason: 'a test', as: 'fixed' })
+      assert.deepEqual([released.phase, released.reason], ['released', 'released: by ann as fixed: a test'])
       assert.equal((await one(it, { time: NOW + 1000, rule: 'Fileless execution via memfd_create' })).phase, 'released')
       it.now += 1000
       const back = await one(it, { time: it.now })
@@ -569,7 +600,7 @@ describe('correlator', () => {
       const it = await rig()
       const { verdict = '' } = await one(it)
       it.now += HOUR
-      await it.release(verdict, { by: 'ann', reason: 'a test', as: 'false-positive' })
+      await it.release(verdict, { by: 'ann', reason: 'a test', as: 'fixed' })
       const late = await one(it, { time: it.now - 1 })
       assert.deepEqual(
         [late.decision, late.reason],
@@ -657,7 +688,7 @@ describe('correlator', () => {
     it('lets a release give way only when no event from before it can count', async () => {
       const it = await rig({ store: capped(1) })
       const { verdict = '' } = await one(it)
-      await it.release(verdict, { by: 'ann', reason: 'ok', as: 'accepted' })
+      await it.release(verdict, { by: 'ann', reason: 'ok', as: 'fixed' })
       it.now += 24 * HOUR
       await assert.rejects(one(it, { image: image(1), time: it.now }), StoreBusyError)
       it.now += 1
@@ -776,5 +807,5 @@ describe('correlator', () => {
       }),
       { numRuns: 25 },
     )
-  })
+  }).timeout(20_000)
 })

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { splitBody } from '../../src/alerts/body.ts'
 import { falco } from '../../src/alerts/sources/falco.ts'
 import type { RuntimeAlert } from '../../src/alerts/types.ts'
+import { isSameImage } from '../../src/correlator/attribute.ts'
 import type { ContainerDirectory, ContainerRecord } from '../../src/correlator/types.ts'
 import type { ParseReference } from '../../src/verdicts/name.ts'
-import { noFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
+import { contributionKey, noFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
 import type { Contribution, Evidence, ImageVerdict } from '../../src/verdicts/types.ts'
 
 export const HOUR = 3600_000
@@ -77,12 +78,21 @@ export function container(changes: Partial<ContainerRecord> = {}): ContainerReco
 
 export interface FakeDirectory extends ContainerDirectory {
   add(record: ContainerRecord): void
+  /** Nothing of the last 24 h is left. */
+  clear(): void
 }
 
 export function directoryOf(...initial: readonly ContainerRecord[]): FakeDirectory {
   const records = [...initial]
   return {
     add: (record) => void records.push(record),
+    clear: () => void records.splice(0),
+    usesOf: (digests) =>
+      records
+        .filter((record) => isSameImage(record, { digests }))
+        .map(({ owner, namespace, critical = false, firstSeen }) => ({ owner, namespace, critical, firstSeen })),
+    ranAs: (digests, reference) =>
+      records.some((record) => record.reference === reference && isSameImage(record, { digests })),
     findById: (prefix) => records.filter((record) => record.containerId.startsWith(prefix)),
     findByPod: (namespace, pod, name, uid) =>
       records.filter(
@@ -117,7 +127,7 @@ export function evidence(changes: Partial<Evidence> = {}): Evidence {
 }
 
 export function facts(contributions: readonly Contribution[], changes: Partial<VerdictFacts> = {}): VerdictFacts {
-  const entries = contributions.map((item) => [`${item.class}|${item.detector}|${item.owner}`, item] as const)
+  const entries = contributions.map((item) => [contributionKey(item), item] as const)
   return { ...noFacts, contributions: Object.fromEntries(entries), ...changes }
 }
 

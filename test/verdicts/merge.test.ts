@@ -28,14 +28,26 @@ const contributions = (owners: number): fc.Arbitrary<Contribution> =>
       weight: fc.constantFrom(20, 60, 100),
       first: time,
       length: fc.nat(3600_000),
+      own: fc.boolean(),
     })
-    .map(({ length, ...item }) => ({ ...item, last: item.first + length }))
+    .map(({ length, own, ...item }) => ({ ...item, last: item.first + length, ...(own ? { own } : {}) }))
 /** The weight of a piece follows from its key, as in life: key = detector, rule, container, target. */
 const pieces: fc.Arbitrary<Evidence> = fc
   .record({ n: fc.nat(20), time })
   .map((item) =>
     evidence({ key: `k${item.n}`, weight: (item.n % 3) * 50, time: item.time, pod: `web-${item.time % 7}` }),
   )
+/** People's decisions, and what a release silences: at most one of each, equal where the time is. */
+const decided = fc
+  .record({ release: fc.nat(2), confirm: fc.nat(2), mute: fc.nat(2), muted: fc.nat(2) })
+  .map(({ release, confirm, mute, muted }) => ({
+    ...(release === 0 ? {} : { release: { by: 'ann', reason: 'ok', at: NOW + release, as: 'fixed' as const } }),
+    ...(confirm === 0 ? {} : { confirm: { by: 'bob', reason: 'yes', at: NOW + confirm } }),
+    ...(mute === 0 ? {} : { mute: { by: 'bob', reason: 'yes', at: NOW, until: NOW + mute } }),
+    ...(muted === 0
+      ? {}
+      : { muted: { at: NOW + muted, repositories: ['r.example/a'], acts: [{ class: 'drop', target: `/${muted}` }] } }),
+  }))
 const hex = fc.nat(6).map((n) => `sha256:${String(n).repeat(64)}`)
 const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
   fc
@@ -48,20 +60,9 @@ const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
       alerted: fc.record({ digests: fc.nat(4), references: fc.nat(4) }, { noNullPrototype: true }),
       contributions: fc.array(contributions(owners), { maxLength: owners * 2 }),
       evidence: fc.array(pieces, { maxLength: 12 }),
-      release: fc.option(
-        fc.record(
-          {
-            by: fc.constantFrom('ann', 'bob'),
-            reason: fc.constant('ok'),
-            at: fc.constantFrom(NOW, NOW - 5),
-            as: fc.constant('fixed' as const),
-          },
-          { noNullPrototype: true },
-        ),
-        { nil: undefined },
-      ),
+      people: decided,
     })
-    .map(({ contributions: list, release, ...rest }) =>
+    .map(({ contributions: list, people, ...rest }) =>
       boundFacts({
         ...rest,
         ...facts([]),
@@ -70,7 +71,7 @@ const someFacts = (owners: number): fc.Arbitrary<VerdictFacts> =>
         alerted: rest.alerted,
         evidence: rest.evidence,
         contributions: list.map((item) => facts([item])).reduce(mergeFacts, noFacts).contributions,
-        ...(release === undefined ? {} : { release }),
+        ...people,
       }),
     )
 
@@ -84,12 +85,16 @@ const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
     alerted: fc.record({ digests: fc.nat(60), references: fc.nat(60) }, { noNullPrototype: true }),
     owners: fc.array(fc.string({ unit: 'binary', maxLength: 256 }), { maxLength: 120 }),
     targets: fc.array(fc.string({ unit: 'binary', maxLength: 128 }), { maxLength: 30 }),
+    own: fc.boolean(),
+    people: decided,
   })
   .map((item) => ({
     digests: item.digests.map((digest) => `sha256:${digest}`),
     references: item.references,
     alerted: item.alerted,
-    contributions: facts(item.owners.map((owner) => contribution({ owner }))).contributions,
+    contributions: facts(item.owners.map((owner) => contribution({ owner, ...(item.own ? { own: true } : {}) })))
+      .contributions,
+    ...item.people,
     evidence: item.targets.map((target, index) =>
       evidence({ key: `k${index}`, target, rule: target + target, pod: target, node: target }),
     ),
@@ -146,6 +151,22 @@ describe('verdicts/merge', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it('keeps what counts for one namespace apart from what counts for all', () => {
+    const own = contribution({ own: true, weight: 60 })
+    const merged = mergeFacts(facts([contribution()]), facts([own]))
+    assert.deepEqual(Object.keys(merged.contributions), [
+      'drop|falco|shop/Deployment/web',
+      'own|drop|falco|shop/Deployment/web',
+    ])
+    // Of equals the one that counts for all stays; a weaker one never pushes out a stronger.
+    const many = (weight: number, changes: Partial<Contribution>): VerdictFacts =>
+      facts(Array.from({ length: 100 }, (_, n) => contribution({ owner: `evil/o${n}`, weight, ...changes })))
+    assert.ok(
+      'drop|falco|shop/Deployment/web' in mergeFacts(merged, many(100, { own: true, last: NOW + 1 })).contributions,
+    )
+    assert.ok('own|drop|falco|shop/Deployment/web' in mergeFacts(merged, many(20, {})).contributions)
   })
 
   it('keeps the strongest contributions when full, and does not change its inputs', () => {

@@ -4,8 +4,13 @@ import { readVerdict, sameVerdict, writeVerdict } from '../../src/verdicts/seria
 import { contribution, evidence, facts, NOW, verdict } from '../correlator/support.ts'
 
 const FULL = verdict({
-  release: { by: 'ann', reason: 'ok', at: NOW, as: 'accepted' },
-  evidence: [evidence({ node: 'n', container: 'web' })],
+  release: { by: 'ann', reason: 'ok', at: NOW, until: NOW + 5, as: 'accepted' },
+  confirm: { by: 'bob', reason: 'ok', at: NOW },
+  mute: { by: 'cy', reason: 'ok', at: NOW, until: NOW + 9 },
+  muted: { at: NOW, repositories: ['registry.example/shop/web'], acts: [{ class: 'drop', target: '/tmp/sleep' }] },
+  reach: { elsewhere: 'denying', denying: [], warning: ['blog', 'pay'] },
+  contributions: facts([contribution(), contribution({ own: true })]).contributions,
+  evidence: [evidence({ node: 'n', container: 'web', own: true })],
 })
 
 describe('verdicts/serialize', () => {
@@ -46,6 +51,19 @@ describe('verdicts/serialize', () => {
       'detector is not one of falco, k8s-audit, tracee, tetragon, kubearmor',
     ],
     [
+      'a reach of another kind',
+      { reach: { elsewhere: 'maybe', denying: [], warning: [] } },
+      'elsewhere is not one of none, warning, denying',
+    ],
+    ['a reach without its lists', { reach: { elsewhere: 'none' } }, 'denying is not an array'],
+    ['a mute of nothing', { muted: { at: 1, repositories: ['a'], acts: ['b'] } }, 'a muted act is not an object'],
+    ['a confirmation without a person', { confirm: { at: 1 } }, 'by is not text'],
+    [
+      'an end that is text',
+      { mute: { by: 'a', reason: 'b', at: 1, until: 'x' } },
+      'until is not a number of 0 or more',
+    ],
+    [
       'a release as something else',
       { release: { by: 'a', reason: 'b', at: 1, as: 'x' } },
       'as is not one of false-positive, accepted, fixed',
@@ -59,6 +77,17 @@ describe('verdicts/serialize', () => {
 
   it('files contributions under their own key, not under the stored one', () => {
     const read = readVerdict({ ...FULL, contributions: JSON.parse(`{"__proto__":${JSON.stringify(contribution())}}`) })
+    assert.deepEqual(read.verdict?.contributions, facts([contribution()]).contributions)
+  })
+
+  it('takes no more namespaces than a reach has room for, and nothing but true for a flag', () => {
+    const many = Array.from({ length: 30 }, (_, n) => `n${String(n).padStart(2, '0')}`)
+    const read = readVerdict({
+      ...FULL,
+      reach: { elsewhere: 'none', denying: many, warning: ['shop'] },
+      contributions: { a: { ...contribution(), own: 'yes' } },
+    })
+    assert.deepEqual(read.verdict?.reach, { elsewhere: 'none', denying: many.slice(0, 16), warning: [] })
     assert.deepEqual(read.verdict?.contributions, facts([contribution()]).contributions)
   })
 

@@ -200,12 +200,12 @@ export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
         throw error
       }
     },
-    async release(name, { by, reason, as }) {
+    async release(name, decision) {
       try {
         return read(
           await client.request('PATCH', `${VERDICTS_PATH}/${encodeURIComponent(name)}`, {
             contentType: 'application/merge-patch+json',
-            body: { spec: { release: toRelease({ by, reason, as, at: Date.now() }) } },
+            body: { spec: { release: toRelease({ ...decision, at: Date.now() }) } },
           }),
         )
       } catch (error) {

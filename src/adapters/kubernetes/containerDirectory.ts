@@ -5,7 +5,9 @@
  * A record's reference and owner are those of the first sighting: a pod's image may be changed in place, and then the status
  * still shows the old container for a while. Its digests only grow.
  */
+import { MAX_USES } from '../../correlator/types.ts'
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
+import type { ImageUse } from '../../verdicts/reach.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
 import { digestGroupsOfNode, readPodContainers } from './podContainers.ts'
@@ -161,6 +163,40 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     })
   }
 
+  /** Looks at the containers of the image only, and copies none of them. */
+  const usesOf = (digests: readonly string[]): readonly ImageUse[] => {
+    const oldest = options.now() - KEEP_MS
+    const uses = new Map<string, ImageUse>()
+    for (const digest of new Set(digests)) {
+      for (const key of byDigest.get(digest) ?? []) {
+        const entry = entries.get(key)
+        if (entry === undefined || (!entry.present && entry.record.lastSeen < oldest)) continue
+        const { owner, namespace, critical = false, firstSeen } = entry.record
+        const known = uses.get(owner)
+        if (known === undefined && uses.size >= MAX_USES) continue
+        if (known !== undefined && (known.critical || !critical) && known.firstSeen <= firstSeen) continue
+        uses.set(owner, {
+          owner,
+          namespace,
+          critical: critical || known?.critical === true,
+          firstSeen: Math.min(firstSeen, known?.firstSeen ?? firstSeen),
+        })
+      }
+    }
+    return [...uses.values()]
+  }
+
+  const ranAs = (digests: readonly string[], reference: string): boolean => {
+    const oldest = options.now() - KEEP_MS
+    return digests.some((digest) => {
+      for (const key of byDigest.get(digest) ?? []) {
+        const entry = entries.get(key)
+        if (entry?.record.reference === reference && (entry.present || entry.record.lastSeen >= oldest)) return true
+      }
+      return false
+    })
+  }
+
   return {
     update,
     remove: (pod) => {
@@ -196,6 +232,8 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
           (container === undefined || record.containerName === container) &&
           (podUid === undefined || record.podUid === podUid),
       ),
+    usesOf,
+    ranAs,
     size: () => entries.size,
   }
 }
@@ -238,6 +276,8 @@ export function watchContainers(options: WatchContainersOptions): WatchedContain
   return {
     findById: (prefix) => directory.findById(prefix),
     findByPod: (namespace, pod, container, podUid) => directory.findByPod(namespace, pod, container, podUid),
+    usesOf: (digests) => directory.usesOf(digests),
+    ranAs: (digests, reference) => directory.ranAs(digests, reference),
     size: directory.size,
     synced: pods.synced,
     isSynced: pods.isSynced,

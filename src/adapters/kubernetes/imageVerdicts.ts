@@ -5,15 +5,16 @@
  * while a write of it is under way are composed into the next write: no timer, and no conflict with oneself.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 
 import { GROUP, VERSION } from '../../kube/names.ts'
 import { StoreBusyError } from '../../verdicts/types.ts'
-import type { ImageVerdict, Release, VerdictChange, VerdictStore } from '../../verdicts/types.ts'
+import type { ImageVerdict, VerdictChange, VerdictStore } from '../../verdicts/types.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
 import { tokenBucket } from './tokenBucket.ts'
-import { newVerdictObject, readVerdictObject, toRelease, toStatus } from './verdictObject.ts'
+import { newVerdictObject, readVerdictObject, toDecision, toRelease, toStatus } from './verdictObject.ts'
 import type { VerdictReading } from './verdictObject.ts'
 
 export interface KubernetesVerdictStoreOptions {
@@ -62,8 +63,21 @@ function toStored(object: unknown): Stored | undefined {
 const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
   stored?.reading.kind === 'verdict' ? stored.reading.verdict : undefined
 
-const sameRelease = (a: Release | undefined, b: Release | undefined): boolean =>
-  a === b || (a?.by === b?.by && a?.reason === b?.reason && a?.at === b?.at && a?.as === b?.as)
+/** People's decisions that `next` has and the stored value has not, as a merge patch of `spec`; undefined: none. */
+function decisionsPatch(
+  next: ImageVerdict,
+  stored: ImageVerdict | undefined,
+): Readonly<Record<string, unknown>> | undefined {
+  const patch = {
+    ...(isDeepStrictEqual(next.release, stored?.release)
+      ? {}
+      : { release: next.release === undefined ? null : toRelease(next.release) }),
+    ...(isDeepStrictEqual(next.confirm, stored?.confirm)
+      ? {}
+      : { confirm: next.confirm === undefined ? null : toDecision(next.confirm) }),
+  }
+  return Object.keys(patch).length === 0 ? undefined : patch
+}
 
 /**
  * Opens the ledger. It lists and watches from here on; call `watch` before `load` and no change is missed.
@@ -137,12 +151,9 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const store = async (base: Stored | undefined, next: ImageVerdict): Promise<ImageVerdict> => {
     let at = base ?? (await create(next.name))
     // A person's decision, taken through Drawbridge. First, so that the phase never runs ahead of it.
-    if (!sameRelease(next.release, verdictOf(at)?.release)) {
-      const release = next.release === undefined ? null : toRelease(next.release)
-      at = await send('PATCH', `${PATH}/${next.name}`, {
-        metadata: { resourceVersion: at.resourceVersion },
-        spec: { release },
-      })
+    const spec = decisionsPatch(next, verdictOf(at))
+    if (spec !== undefined) {
+      at = await send('PATCH', `${PATH}/${next.name}`, { metadata: { resourceVersion: at.resourceVersion }, spec })
     }
     const body = {
       ...newVerdictObject(next.name),

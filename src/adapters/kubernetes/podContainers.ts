@@ -41,6 +41,12 @@ const KINDS = [
   ['ephemeral', 'ephemeralContainers', 'ephemeralContainerStatuses'],
 ] as const
 
+const CRITICAL: ReadonlySet<string> = new Set(['system-node-critical', 'system-cluster-critical'])
+
+/** An empty list is the same as none: the image's own command runs. What is no list the API server would not take, and nobody knows what it does. */
+const isSet = (value: unknown): boolean =>
+  value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0)
+
 /** A pod reduced to what the directory keeps. */
 export interface SeenPod {
   readonly namespace: string
@@ -67,15 +73,15 @@ export function readPodContainers(object: unknown, normalize: NormalizeReference
   const created = Date.parse(asText(metadata['creationTimestamp']))
   const owner = ownerWorkload(ownerMetadata(metadata, name, namespace), Number.isNaN(created) ? 0 : created)
   const node = asText(spec['nodeName'])
+  const critical = CRITICAL.has(asText(spec['priorityClassName']))
   const containers: SeenContainer[] = []
   for (const [kind, specField, statusField] of KINDS) {
-    const images = new Map(
-      asList(spec[specField]).map((entry) => [asText(asObject(entry)['name']), asText(asObject(entry)['image'])]),
-    )
+    const specs = new Map(asList(spec[specField]).map((entry) => [asText(asObject(entry)['name']), asObject(entry)]))
     for (const entry of asList(status[statusField]).slice(0, MAX_STATUSES)) {
       const container = asObject(entry)
       const containerName = asText(container['name'])
-      const reference = normalize(images.get(containerName) ?? '')
+      const wanted = specs.get(containerName) ?? {}
+      const reference = normalize(asText(wanted['image']))
       const digest = digestOfImageId(asText(container['imageID']))
       if (reference === undefined || digest === undefined) continue
       for (const [id, past] of idsOf(container)) {
@@ -91,6 +97,8 @@ export function readPodContainers(object: unknown, normalize: NormalizeReference
           reference,
           digests: [digest],
           owner,
+          ...(isSet(wanted['command']) || isSet(wanted['args']) ? { overridesCommand: true } : {}),
+          ...(critical ? { critical: true } : {}),
         })
       }
     }

@@ -3,7 +3,8 @@ import { z } from 'zod'
 
 import { GROUP, VERSION } from '../../kube/names.ts'
 import { DIGEST } from '../../verdicts/name.ts'
-import type { Contribution, Evidence, ImageVerdict, Release } from '../../verdicts/types.ts'
+import { contributionKey } from '../../verdicts/merge.ts'
+import type { Contribution, Decision, Evidence, ImageVerdict, Release } from '../../verdicts/types.ts'
 
 /** The part of an ImageVerdict object that the machine writes. */
 export type VerdictStatus = Readonly<Record<string, unknown>>
@@ -29,7 +30,21 @@ const count = z.number().int().min(0).max(64)
 const weight = z.number().min(0).max(1000)
 const detector = z.enum(['falco', 'k8s-audit', 'tracee', 'tetragon', 'kubearmor'])
 
-const contribution = z.object({ class: short.min(1), detector, owner: short.min(1), weight, first: time, last: time })
+/** True or absent. */
+const own = z
+  .boolean()
+  .optional()
+  .transform((value) => (value === true ? value : undefined))
+
+const contribution = z.object({
+  class: short.min(1),
+  detector,
+  owner: short.min(1),
+  weight,
+  first: time,
+  last: time,
+  own,
+})
 const evidence = z.object({
   key: short.min(1),
   detector,
@@ -43,7 +58,9 @@ const evidence = z.object({
   container: short.optional(),
   node: short.optional(),
   target: short.optional(),
+  own,
 })
+const namespaces = z.array(z.string().min(1).max(63)).max(16).default([])
 const status = z.object({
   digests: z.array(z.string().regex(DIGEST)).max(64).default([]),
   references: z.array(short.min(1)).max(64).default([]),
@@ -54,20 +71,40 @@ const status = z.object({
   expiresAt: time,
   contributions: z.array(contribution).max(64).default([]),
   evidence: z.array(evidence).max(10).default([]),
+  reach: z
+    .object({ elsewhere: z.enum(['none', 'warning', 'denying']), denying: namespaces, warning: namespaces })
+    .optional(),
+  muted: z
+    .object({
+      at: time,
+      repositories: z.array(short.min(1)).max(32).default([]),
+      acts: z
+        .array(z.object({ class: short.min(1), target: short }))
+        .max(10)
+        .default([]),
+    })
+    .optional(),
 })
-const release = z.object({
+const decision = z.object({
   by: z.string().min(1).max(253),
   reason: z.string().min(1).max(1024),
-  as: z.enum(['false-positive', 'accepted', 'fixed']),
   at: time.optional(),
+  until: time.optional(),
 })
+const release = decision.extend({ as: z.enum(['false-positive', 'accepted', 'fixed']) })
 const object = z.object({
   metadata: z.object({
     name: z.string().regex(/^(sha256-[0-9a-f]{64}|ref-[0-9a-f]{16,64})$/),
     creationTimestamp: time.optional(),
     managedFields: z.array(z.unknown()).optional(),
   }),
-  spec: z.object({ release: release.optional() }).optional(),
+  spec: z
+    .object({
+      release: release.optional(),
+      confirm: decision.optional(),
+      mute: decision.required({ until: true }).optional(),
+    })
+    .optional(),
   status: status.optional(),
 })
 
@@ -76,15 +113,18 @@ function compact<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T
 }
 
+/** The fields of `spec`: people's decisions. */
+type DecisionField = 'release' | 'confirm' | 'mute'
+
 /**
- * When the API server saw `spec.release` change: the newest entry of managedFields that owns it. Milliseconds, the end of the
+ * When the API server saw a decision in `spec` change: the newest entry of managedFields that owns it. Milliseconds, the end of the
  * second that the server noted: what happened in the very second of the release is covered by it.
  */
-function releaseRecordedAt(managedFields: readonly unknown[] | undefined): number | undefined {
+function recordedAt(managedFields: readonly unknown[] | undefined, name: DecisionField): number | undefined {
   const times = (managedFields ?? []).flatMap((entry) => {
     const field = entry as { time?: unknown; subresource?: unknown; fieldsV1?: Record<string, unknown> } | null
     const spec = field?.fieldsV1?.['f:spec'] as Record<string, unknown> | undefined
-    if (typeof spec !== 'object' || spec === null || !Object.hasOwn(spec, 'f:release')) return []
+    if (typeof spec !== 'object' || spec === null || !Object.hasOwn(spec, `f:${name}`)) return []
     const at = typeof field?.time === 'string' ? Date.parse(field.time) : Number.NaN
     return Number.isFinite(at) ? [at + 999] : []
   })
@@ -94,7 +134,7 @@ function releaseRecordedAt(managedFields: readonly unknown[] | undefined): numbe
 /**
  * Reads one object of the API. Strict: what the schema would refuse is damage, reported with the field's path.
  *
- * A release without `at`, as a plain `kubectl patch` makes it, counts from the time the API server recorded; a later `at` than
+ * A decision without `at`, as a plain `kubectl patch` makes it, counts from the time the API server recorded; a later `at` than
  * that is brought back to it, or a date in the future would release the image for good.
  */
 export function readVerdictObject(value: unknown): VerdictReading {
@@ -107,13 +147,20 @@ export function readVerdictObject(value: unknown): VerdictReading {
   const { metadata, spec, status: machine } = parsed.data
   if (machine === undefined) return { kind: 'empty' }
   const contributions = machine.contributions.map((entry): [string, Contribution] => [
-    `${entry.class}|${entry.detector}|${entry.owner}`,
-    entry,
+    contributionKey(entry),
+    compact(entry),
   ])
+  const decided = (name: DecisionField): Decision | undefined => {
+    const person = spec?.[name]
+    if (person === undefined) return undefined
+    const recorded = recordedAt(metadata.managedFields, name)
+    // Without any record the object's own age is the only time that is surely not too late.
+    const at = Math.min(person.at ?? recorded ?? metadata.creationTimestamp ?? 0, recorded ?? Number.POSITIVE_INFINITY)
+    const { by, reason, until } = person
+    return compact({ by, reason, at, until })
+  }
   const person = spec?.release
-  const recorded = releaseRecordedAt(metadata.managedFields)
-  // Without any record the object's own age is the only time that is surely not too late.
-  const at = Math.min(person?.at ?? recorded ?? metadata.creationTimestamp ?? 0, recorded ?? Number.POSITIVE_INFINITY)
+  const released = decided('release')
   return {
     kind: 'verdict',
     verdict: {
@@ -127,7 +174,13 @@ export function readVerdictObject(value: unknown): VerdictReading {
       phaseSince: machine.phaseSince,
       reason: machine.reason,
       expiresAt: machine.expiresAt,
-      ...(person === undefined ? {} : { release: { by: person.by, reason: person.reason, as: person.as, at } }),
+      ...compact({
+        release: person === undefined || released === undefined ? undefined : { ...released, as: person.as },
+        confirm: decided('confirm'),
+        mute: decided('mute'),
+        muted: machine.muted,
+        reach: machine.reach,
+      }),
     },
   }
 }
@@ -159,14 +212,17 @@ export function toStatus(verdict: ImageVerdict): VerdictStatus {
     expiresAt: toTime(verdict.expiresAt),
     contributions: Object.values(verdict.contributions)
       .slice(0, 64)
-      .map((entry) => ({
-        class: clip(entry.class, 64),
-        detector: entry.detector,
-        owner: clip(entry.owner, 512),
-        weight: toWeight(entry.weight),
-        first: toTime(entry.first),
-        last: toTime(entry.last),
-      })),
+      .map((entry) =>
+        compact({
+          class: clip(entry.class, 64),
+          detector: entry.detector,
+          owner: clip(entry.owner, 512),
+          weight: toWeight(entry.weight),
+          first: toTime(entry.first),
+          last: toTime(entry.last),
+          own: entry.own,
+        }),
+      ),
     evidence: verdict.evidence.slice(0, 10).map((entry) =>
       compact({
         key: clip(entry.key, 128),
@@ -181,14 +237,29 @@ export function toStatus(verdict: ImageVerdict): VerdictStatus {
         container: entry.container === undefined ? undefined : clip(entry.container, 253),
         node: entry.node === undefined ? undefined : clip(entry.node, 253),
         target: entry.target === undefined ? undefined : clip(entry.target, 512),
+        own: entry.own,
       }),
     ),
+    ...compact({
+      reach: verdict.reach,
+      muted: verdict.muted === undefined ? undefined : { ...verdict.muted, at: toTime(verdict.muted.at) },
+    }),
   }
+}
+
+/** A person's decision as `spec.confirm` or `spec.mute`. */
+export function toDecision(value: Decision): Readonly<Record<string, unknown>> {
+  return compact({
+    by: clip(value.by, 253),
+    reason: clip(value.reason, 256),
+    at: toTime(value.at),
+    until: value.until === undefined ? undefined : toTime(value.until),
+  })
 }
 
 /** A person's release as `spec.release`. */
 export function toRelease(value: Release): Readonly<Record<string, unknown>> {
-  return { by: clip(value.by, 253), reason: clip(value.reason, 1024), as: value.as, at: toTime(value.at) }
+  return { ...toDecision(value), as: value.as }
 }
 
 /** A new object without the machine's part, which only the status subresource takes. */

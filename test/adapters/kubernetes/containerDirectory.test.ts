@@ -98,6 +98,40 @@ describe('readPodContainers', () => {
     )
   })
 
+  const commands: readonly (readonly [string, object, boolean])[] = [
+    ['nothing', {}, false],
+    ['command', { command: ['sh'] }, true],
+    ['args', { args: ['-c', 'x'] }, true],
+    ['empty lists', { command: [], args: [] }, false],
+    ['null', { command: null, args: null }, false],
+    ['what is no list', { args: 'x' }, true],
+    ['another field', { env: [{ name: 'command', value: 'x' }] }, false],
+  ]
+  for (const [name, fields, overrides] of commands) {
+    it(`${overrides ? 'sees' : 'sees no'} command of the pod's own in ${name}`, () => {
+      const given = pod(running('a', '1')) as { spec: object }
+      const image = 'shop/web:1'
+      const other = { name: 'other', image, command: ['sh'] }
+      const [seen] = read({
+        ...given,
+        spec: { containers: [other, { name: 'web', image, ...fields }] },
+      }).containers
+      assert.equal(seen?.overridesCommand, overrides ? true : undefined)
+    })
+  }
+
+  it('sees the priority classes that only the system uses', () => {
+    const classOf = (priorityClassName: unknown): unknown =>
+      read({
+        ...(pod(running('a', '1')) as object),
+        spec: { containers: [{ name: 'web', image: 'w' }], priorityClassName },
+      }).containers[0]?.critical
+    assert.deepEqual(
+      ['system-node-critical', 'system-cluster-critical', 'system-critical', 'high', undefined, 7].map(classOf),
+      [true, true, undefined, undefined, undefined, undefined],
+    )
+  })
+
   it('leaves out what still waits, and what has no usable name', () => {
     assert.deepEqual(read(pod({ containerStatuses: [{ name: 'web', imageID: '', containerID: '' }] })).containers, [])
     assert.deepEqual(
@@ -283,6 +317,56 @@ describe('the container directory', () => {
       records.map((record) => `${record.containerId[0]} ${record.digests.length}`),
       ['a 1', 'a 2', 'b 2'],
     )
+  })
+
+  it('says who ran an image in the last 24 h, one entry for each workload', () => {
+    let now = CREATED
+    const directory = createContainerDirectory({ now: () => now })
+    const seen = (id: string, digest: string, owner: string, critical = false): SeenPod => {
+      const base = read(pod(running(id, digest), { uid: `uid-${id}`, name: `p-${id}` }))
+      const [namespace = ''] = owner.split('/')
+      return {
+        ...base,
+        namespace,
+        containers: base.containers.map((one) => ({ ...one, namespace, owner, ...(critical ? { critical } : {}) })),
+      }
+    }
+    const web = seen('a', '1', 'shop/Deployment/web')
+    directory.update(web)
+    now += 1000
+    directory.update(seen('b', '1', 'shop/Deployment/web', true))
+    directory.update(seen('c', '1', 'blog/DaemonSet/agent'))
+    directory.update(seen('d', '2', 'pay/Deployment/other'))
+    const [one, two] = [`sha256:${hex('1')}`, `sha256:${hex('2')}`]
+    assert.deepEqual(directory.usesOf([one, one]), [
+      { owner: 'shop/Deployment/web', namespace: 'shop', critical: true, firstSeen: CREATED },
+      { owner: 'blog/DaemonSet/agent', namespace: 'blog', critical: false, firstSeen: CREATED + 1000 },
+    ])
+    assert.deepEqual(
+      [directory.usesOf([one, two]).length, directory.usesOf([]), directory.usesOf(['__proto__'])],
+      [3, [], []],
+    )
+    directory.remove(web)
+    directory.remove(seen('c', '1', 'blog/DaemonSet/agent'))
+    now += KEEP_MS
+    assert.equal(directory.usesOf([one]).length, 2)
+    assert.equal(directory.ranAs([two, one], 'docker.io/shop/web:1'), true)
+    assert.equal(directory.ranAs([one], 'docker.io/shop/web'), false)
+    assert.equal(directory.ranAs([], 'docker.io/shop/web:1'), false)
+    now += 1
+    assert.deepEqual(
+      directory.usesOf([one]).map(({ owner, firstSeen }) => [owner, firstSeen]),
+      [['shop/Deployment/web', CREATED + 1000]],
+    )
+  })
+
+  it('names at most 1,000 workloads', () => {
+    const directory = createContainerDirectory({ now: () => CREATED })
+    for (let n = 0; n < 1100; n++) {
+      const base = read(pod(running('a', '1'), { uid: `uid-${n}` }))
+      directory.update({ ...base, containers: base.containers.map((one) => ({ ...one, owner: `shop/Job/${n}` })) })
+    }
+    assert.equal(directory.usesOf([`sha256:${hex('1')}`]).length, 1000)
   })
 
   it('is bounded: those that left first go first', () => {

@@ -49,7 +49,8 @@ function check(decoded: Decoded): void {
     for (const text of Object.values(texts)) assert.ok(typeof text === 'string' && text.length <= 512)
     for (const text of [...tags, ...techniques]) assert.ok(text.length <= 64)
     assert.ok(tags.length <= 32 && techniques.length <= 32)
-    for (const text of [rule, ...tags, ...Object.values(texts)]) assert.doesNotMatch(String(text), /[\p{Cc}\p{Cs}]/u)
+    for (const text of [rule, ...tags, ...Object.values(texts)])
+      if (typeof text === 'string') assert.doesNotMatch(text, /[\p{Cc}\p{Cs}]/u)
   }
 }
 

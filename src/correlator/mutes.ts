@@ -1,0 +1,29 @@
+/** Whether a person's decision takes an alert's weight away (rule 19). A few look-ups per alert, however many verdicts there are. */
+import { muteOfImage } from '../verdicts/decisions.ts'
+import type { VerdictIndex } from '../verdicts/index.ts'
+import { repositoryOf } from '../verdicts/name.ts'
+import type { ImageVerdict, Muted } from '../verdicts/types.ts'
+import type { ImageIdentity } from './attribute.ts'
+
+/**
+ * Why an act in this image is silent at `now`; undefined: it is not. An image is silent with the verdict that its alerts are filed under (`known`), with any that holds
+ * one of its digests, and with any false positive of its repository.
+ */
+export function silencedBy(
+  ledger: Pick<VerdictIndex, 'findByDigest' | 'findMute'>,
+  image: Pick<ImageIdentity, 'digests' | 'references'>,
+  known: ImageVerdict | undefined,
+  act: Muted['acts'][number],
+  now: number,
+): string | undefined {
+  const verdicts = new Set([known, ...image.digests.map((digest) => ledger.findByDigest(digest))])
+  for (const verdict of verdicts) {
+    const why = verdict === undefined ? undefined : muteOfImage(verdict, act, now)
+    if (why !== undefined) return why
+  }
+  for (const reference of image.references) {
+    const verdict = ledger.findMute(repositoryOf(reference), act, now)
+    if (verdict !== undefined) return `a person called it a false positive in this repository (${verdict.name})`
+  }
+  return undefined
+}
