@@ -322,16 +322,53 @@ describe('ImageVerdict objects as the ledger', () => {
     assert.equal(stored.evidence[0]?.weight, 1000)
   })
 
+  it('deletes a verdict in the state in which it was agreed to, and has room at once', async () => {
+    const [one, two] = [open({ maxVerdicts: 1 }), open()]
+    await Promise.all([one.load(), two.load()])
+    const name = `sha256-${hex('a')}`
+    await one.write(name, () => verdict('a', { phase: 'observing' }))
+    assert.equal(await one.remove?.(name, ({ phase }) => phase === 'expired'), false)
+    assert.equal(await one.remove?.(`sha256-${hex('f')}`, () => true), false)
+    // The other replica makes it deny before this one hears of it: it stays, and the answer is the newest state's.
+    const asked: string[] = []
+    await two.write(name, (current) => ({ ...(current ?? verdict('a')), phase: 'denying' }))
+    const decide = ({ phase }: ImageVerdict): boolean => {
+      asked.push(phase)
+      return phase === 'observing'
+    }
+    assert.equal(await one.remove?.(name, decide), false)
+    assert.equal(asked.at(-1), 'denying')
+
+    assert.equal(await one.remove?.(name, () => true), true)
+    await one.write(`sha256-${hex('c')}`, () => verdict('c'))
+    assert.equal(await one.remove?.(`sha256-${hex('c')}`, () => true), true)
+    // Made again at once under the same name: the late news of the deletion does not take it away.
+    const changes: VerdictChange[] = []
+    one.watch((change) => changes.push(change))
+    await one.write(`sha256-${hex('c')}`, () => verdict('c', { reason: 'again' }))
+    await two.write(`sha256-${hex('d')}`, () => verdict('d'))
+    await waitFor(() => changes.some((change) => change.name.endsWith('d')), 5000, 'the watch to catch up')
+    const reasons = changes.filter((change) => change.name.endsWith('c')).map((change) => change.verdict?.reason)
+    // Made without a status first, which is nothing yet.
+    assert.deepEqual([...new Set(reasons.slice(reasons.indexOf('again')))], ['again'])
+  })
+
   it('refuses the verdict above its most, and writes above its cap, as busy', async () => {
     const store = open({ maxVerdicts: 1 })
     await store.load()
     await store.write(`sha256-${hex('a')}`, () => verdict('a'))
-    await assert.rejects(() => store.write(`sha256-${hex('c')}`, () => verdict('c')), { name: 'StoreBusyError' })
+    await assert.rejects(() => store.write(`sha256-${hex('c')}`, () => verdict('c')), {
+      name: 'StoreBusyError',
+      ledgerFull: true,
+    })
     const client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     const capped = createKubernetesVerdictStore({ client, now: () => 0, writeBurst: 2 })
     opened.push({ store: capped, client })
     await capped.write(`sha256-${hex('d')}`, () => verdict('d'))
-    await assert.rejects(() => capped.write(`sha256-${hex('e')}`, () => verdict('e')), { name: 'StoreBusyError' })
+    await assert.rejects(() => capped.write(`sha256-${hex('e')}`, () => verdict('e')), {
+      name: 'StoreBusyError',
+      ledgerFull: false,
+    })
   })
 
   it('misses nothing when the API server goes away and comes back', async function () {

@@ -90,12 +90,15 @@ describe('manifests/rbac.yaml', () => {
       const release = { by: 'me', reason: 'r', as: 'fixed', at: 3 } as const
       const released = await store.write(NAME, (current) => ({ ...(current ?? VERDICT), release }))
       assert.equal(released.release?.by, 'me')
+      assert.equal(await store.remove?.(NAME, ({ phase }) => phase === 'observing'), true)
+      await store.write(NAME, () => VERDICT)
       assert.deepEqual(problems, [])
     } finally {
       await Promise.all([store.close(), namespaces.stop(), containers.stop()])
     }
     for (const [method, path] of [
-      ['DELETE', `/apis/drawbridge.dev/v1alpha1/imageverdicts/${NAME}`],
+      ['DELETE', '/apis/drawbridge.dev/v1alpha1/admissionexceptions/x'],
+      ['DELETE', '/apis/drawbridge.dev/v1alpha1/imageverdicts'],
       ['GET', '/api/v1/secrets'],
       ['GET', '/api/v1/namespaces/default/pods/x/log'],
     ] as const) {

@@ -128,7 +128,10 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
 
   const create = async (name: string): Promise<Stored> => {
     if (cache.size() >= maxVerdicts) {
-      throw new StoreBusyError(`the ledger holds ${maxVerdicts} verdicts, its most: delete old ones (kubectl get iv)`)
+      throw new StoreBusyError(
+        `the ledger holds ${maxVerdicts} verdicts, its most: delete old ones (kubectl get iv)`,
+        true,
+      )
     }
     return send('POST', PATH, newVerdictObject(name))
   }
@@ -207,6 +210,29 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     }
   }
 
+  /** Deletes the object in the state in which `mayRemove` agreed to it; a change meanwhile asks again. */
+  const remove = async (name: string, mayRemove: (current: ImageVerdict) => boolean): Promise<boolean> => {
+    let stored = cache.get(name)
+    for (let attempt = 1; ; attempt += 1) {
+      const current = verdictOf(stored)
+      // What is damaged, or made and not yet written, is nobody's to delete.
+      if (stored === undefined || current === undefined || !mayRemove(current)) return false
+      const { resourceVersion } = stored
+      spend()
+      try {
+        const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
+        await client.request('DELETE', `${PATH}/${name}`, { body, timeoutMs: 10_000 })
+        // Its room is free now, not when the watch says so.
+        cache.forget(name, resourceVersion)
+        return true
+      } catch (error) {
+        const retry = error instanceof KubernetesError && (error.status === 409 || error.status === 404)
+        if (!retry || attempt >= MAX_ATTEMPTS) throw error
+        stored = await readLive(name)
+      }
+    }
+  }
+
   return {
     load: async () => {
       await cache.synced(options.loadTimeoutMs ?? 30_000).catch((error: unknown) => {
@@ -238,6 +264,10 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         const job: Promise<void> = work(name).finally(() => working.delete(job))
         working.add(job)
       }),
+    remove: async (name, mayRemove) => {
+      if (state.closed) throw new Error('the ledger is closed')
+      return remove(name, mayRemove)
+    },
     watch: (onChange) => {
       listeners.add(onChange)
       return () => void listeners.delete(onChange)
