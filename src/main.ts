@@ -123,7 +123,7 @@ const actions: CliActions = {
       close: () => Promise.resolve(),
     }
   },
-  async manifests({ url, ca, namespace, scope, podSecurityLabels, requireLabelsExcept }) {
+  async manifests({ url, ca, namespace, user, scope, podSecurityLabels, requireLabelsExcept }) {
     let caBundle: string
     try {
       caBundle = await readFile(ca, 'utf8')
@@ -135,6 +135,7 @@ const actions: CliActions = {
         endpoint: { url },
         caBundle,
         ownNamespace: namespace,
+        user,
         scope: scope === 'cluster' ? 'cluster' : 'namespaces',
         podSecurityLabels,
         requireLabels: requireLabelsExcept && { except: requireLabelsExcept },

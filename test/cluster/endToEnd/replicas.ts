@@ -44,6 +44,8 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   const running: { a?: RunningProgram; b?: RunningProgram } = {}
   const remove = async (): Promise<void> => {
     await cluster.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    const policies = 'validatingadmissionpolicy,validatingadmissionpolicybinding'
+    await cluster.kubectl(['delete', policies, 'drawbridge-verdicts'])
     await running.a?.kill()
     await running.b?.kill()
     await cluster.kubectl(['delete', 'imageverdicts', '--all'])
@@ -53,7 +55,7 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   try {
     ;[running.a, running.b] = await Promise.all([start('a'), start('b')])
     const { webhook, ca } = running.b.file
-    const manifests = cli(['manifests', '--url', webhook, '--ca', ca])
+    const manifests = cli(['manifests', '--url', webhook, '--ca', ca, '--user', 'admin'])
     assert.equal(manifests.code, 0, manifests.err)
     await cluster.must(['apply', '-f', '-'], manifests.out)
   } catch (error) {
