@@ -36,6 +36,8 @@ export interface AdmissionObserver {
   alertThreadEnded(reason: string): void
   verdictsIndexed(images: number): void
   certificateLoaded(expiresAt: number): void
+  /** What verdicts may do now; `problem`: what the brake is set to cannot be read, so verdicts are enforced. */
+  brakeChanged(mode: 'enforce' | 'warn' | 'off', problem: string | undefined): void
   /** A watch was lost or a read failed; it is being repaired. */
   clusterProblem(message: string): void
 }
@@ -107,6 +109,18 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     registers,
   })
 
+  const brake = new Gauge({
+    name: 'drawbridge_quarantine_mode',
+    help: 'What verdicts may do: 1 for the mode that holds (enforce; warn and off: the brake is on).',
+    labelNames: ['mode'],
+    registers,
+  })
+  const brakeProblem = new Gauge({
+    name: 'drawbridge_brake_unreadable',
+    help: '1 while the brake is set to something that is no mode; verdicts are enforced then.',
+    registers,
+  })
+
   return {
     reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
       requests.inc({ webhook, outcome })
@@ -153,6 +167,13 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     verdictsIndexed(images) {
       indexed.set(images)
+    },
+    brakeChanged(mode, problem) {
+      for (const each of ['enforce', 'warn', 'off']) brake.set({ mode: each }, each === mode ? 1 : 0)
+      brakeProblem.set(problem === undefined ? 0 : 1)
+      if (problem !== undefined) logger.error({ mode, problem }, 'the brake cannot be read')
+      else if (mode === 'enforce') logger.info({ mode }, 'verdicts are enforced')
+      else logger.warn({ mode }, 'the brake is on: no verdict denies')
     },
     clusterProblem(message) {
       logger.warn({ problem: message }, 'the cluster could not be followed for a moment')

@@ -5,7 +5,7 @@ import { manifestsDirectory } from '../../manifests/render.ts'
 import { verdictGuardObjects } from '../../manifests/verdictGuard.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster, Outcome } from './harness.ts'
-import { sharedCluster } from './shared.ts'
+import { makeOwnNamespace, sharedCluster } from './shared.ts'
 
 const NAME = `sha256-${'9'.repeat(64)}`
 const OTHER = `ref-${'9'.repeat(40)}`
@@ -58,7 +58,7 @@ describe('the guard of verdicts', () => {
   before(async () => {
     cluster = sharedCluster()
     const manifests = manifestsDirectory()
-    await cluster.createNamespace('drawbridge')
+    await makeOwnNamespace(cluster)
     await cluster.createNamespace('verdict-tenant')
     await cluster.must(['apply', '-f', join(manifests, 'crds'), '-f', join(manifests, 'rbac.yaml')])
     await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
@@ -91,7 +91,7 @@ describe('the guard of verdicts', () => {
     await cluster.kubectl(['delete', 'clusterrolebinding', DRAWBRIDGE_BINDING, ...BINDINGS.map(([, user]) => user)])
     await cluster.kubectl(['delete', 'clusterrole', 'verdict-editor'])
     await cluster.kubectl(['delete', '-f', join(manifestsDirectory(), 'rbac.yaml')])
-    await cluster.kubectl(['delete', 'namespace', 'drawbridge', 'verdict-tenant', '--wait=false'])
+    await cluster.kubectl(['delete', 'namespace', 'verdict-tenant', '--wait=false'])
     await waitFor(
       async () => (await cluster.kubectl(['delete', 'iv', '--all'])).code === 0,
       30_000,

@@ -34,6 +34,7 @@ export function admissionContext(setting: {
       alertThreadEnded: nothing,
       verdictsIndexed: nothing,
       certificateLoaded: nothing,
+      brakeChanged: nothing,
       clusterProblem: nothing,
     },
     now: () => 0,

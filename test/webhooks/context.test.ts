@@ -69,6 +69,7 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined }:
     alertThreadEnded: nothing,
     verdictsIndexed: nothing,
     certificateLoaded: nothing,
+    brakeChanged: nothing,
     clusterProblem: nothing,
   }
   const context = {

@@ -5,6 +5,8 @@ import type { Labels } from '../../kube/types.ts'
 import { GROUP, VERSION } from '../../kube/names.ts'
 import type { ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
 import type { ExceptionSource, ListedException } from '../../policy/exceptionUses.ts'
+import type { QuarantineMode } from '../../policy/types.ts'
+import { watchBrake } from './brake.ts'
 import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { watchContainers } from './containerDirectory.ts'
@@ -29,6 +31,13 @@ export function connect(kubeconfig: string | undefined): KubernetesClient {
   return createClient(loadKubeConfig(kubeconfig === undefined ? 'in-cluster' : { file: kubeconfig }))
 }
 
+/** The namespace that Drawbridge itself runs in: its service account's inside a cluster, otherwise the configured one. */
+export function ownNamespace(kubeconfig: string | undefined, configured: string): string {
+  if (kubeconfig !== undefined) return configured
+  const config = loadKubeConfig('in-cluster')
+  return config.getContextObject(config.getCurrentContext())?.namespace?.trim() || configured
+}
+
 /** What the admission thread sees of a cluster. `T` is a profile as the policy uses it. */
 export interface AdmissionView<T> {
   cached(name: string): Labels | undefined
@@ -38,6 +47,8 @@ export interface AdmissionView<T> {
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   readonly minor: () => number | undefined
   readonly exceptions: ExceptionSource
+  /** What the brake lets verdicts do now. */
+  readonly brake: () => QuarantineMode
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
@@ -52,18 +63,34 @@ export async function readMinor(client: KubernetesClient): Promise<number | unde
   return Number.isInteger(number) ? number : undefined
 }
 
-/** Follows namespaces, profiles, exceptions and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
-export async function watchForAdmission<T extends object>(
-  kubeconfig: string | undefined,
-  loadProfile: ProfilesOptions<T>['load'],
-  onProblem: (message: string) => void,
-): Promise<AdmissionView<T>> {
+/** How the admission thread follows a cluster. `T` is a profile as the policy uses it. */
+export interface AdmissionWatch<T> {
+  readonly kubeconfig: string | undefined
+  /** The namespace of Drawbridge where a kubeconfig does not say it. */
+  readonly namespace: string
+  /** What verdicts do where the brake is not set. */
+  readonly quarantine: QuarantineMode
+  readonly loadProfile: ProfilesOptions<T>['load']
+  readonly onBrake: (mode: QuarantineMode, problem: string | undefined) => void
+  readonly onProblem: (message: string) => void
+}
+
+/** Follows namespaces, profiles, exceptions, the brake and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
+export async function watchForAdmission<T extends object>(options: AdmissionWatch<T>): Promise<AdmissionView<T>> {
+  const { kubeconfig, onProblem } = options
   const client = connect(kubeconfig)
   const namespaces = watchNamespaces({ client, onProblem })
   const exceptions = watchExceptions({ client, now: () => Date.now(), onProblem })
-  const profiles = watchProfiles({ client, load: loadProfile, now: () => performance.now(), onProblem })
+  const profiles = watchProfiles({ client, load: options.loadProfile, now: () => performance.now(), onProblem })
+  const braking = watchBrake({
+    client,
+    namespace: ownNamespace(kubeconfig, options.namespace),
+    fallback: options.quarantine,
+    onMode: options.onBrake,
+    onProblem,
+  })
   const stop = async (): Promise<void> => {
-    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop()])
+    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), (await braking).stop()])
     client.close()
   }
   let minor: number | undefined
@@ -90,6 +117,7 @@ export async function watchForAdmission<T extends object>(
     all: namespaces.all,
     profiles,
     exceptions,
+    brake: (await braking).mode,
     async stop() {
       clearInterval(timer)
       await stop()
