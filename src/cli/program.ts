@@ -11,6 +11,8 @@ import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
 import type { OpenScan } from './scan.ts'
+import type { OpenWorkloads } from './workloadAccess.ts'
+import { addWorkloadCommands } from './workloadCommands.ts'
 
 /** What only the composition root can do. */
 export interface CliActions {
@@ -34,6 +36,7 @@ export interface CliActions {
     readonly kubeconfig?: string | undefined
   }): Promise<ExceptionAccess & { close(): Promise<void> }>
   readonly openScan: OpenScan
+  readonly openWorkloads: OpenWorkloads
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
@@ -113,7 +116,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       done(await replayFile(file, { ...options, configFile: options.config }, io))
     })
 
-  const verdicts = program.command('verdicts').description('flagged images: list, show, release')
+  const verdicts = program.command('verdicts').description('flagged images: list, show, release, what they block')
   const withAccess = async (
     options: { data: string; kubeconfig?: string },
     use: (access: VerdictAccess) => Promise<number>,
@@ -171,6 +174,8 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         options: { data: string; kubeconfig?: string; reason: string; as: 'false-positive' | 'accepted' | 'fixed' },
       ) => withAccess(options, (access) => releaseVerdict(name, options, access, io)),
     )
+
+  addWorkloadCommands(verdicts, io, actions.openWorkloads, done)
 
   program
     .command('exceptions')

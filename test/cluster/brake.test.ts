@@ -111,7 +111,7 @@ describe('the ConfigMap of the brake', () => {
 
   it('works within five seconds when the watch is dead and does not know it', async () => {
     const deaf: Pick<KubernetesClient, 'request' | 'watch'> = {
-      request: client.request,
+      request: (...request) => client.request(...request),
       watch: (_path, _query, _onEvent, signal) =>
         new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
     }

@@ -55,6 +55,17 @@ function toSetting(object: unknown): Setting | undefined {
   return { version, mode: 'enforce', problem: `${shown} is none of enforce, warn, off: enforce holds` }
 }
 
+/** One look at the brake, for the command line: `enforce` where it is not set, or may not be read. */
+export async function readBrake(client: Pick<KubernetesClient, 'request'>, namespace: string): Promise<QuarantineMode> {
+  try {
+    const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${BRAKE_CONFIG_MAP}`
+    return toSetting(await client.request('GET', path))?.mode ?? 'enforce'
+  } catch (error) {
+    if (error instanceof KubernetesError && (error.status === 403 || error.status === 404)) return 'enforce'
+    throw error
+  }
+}
+
 /** Starts to watch, and resolves when the brake was read once, or could not be: then `fallback` holds until it can. Never rejects. */
 export async function watchBrake(options: BrakeOptions): Promise<Brake> {
   const { client, namespace, fallback, onProblem } = options
