@@ -134,7 +134,9 @@ async function openLedger(): Promise<Ledger> {
   if (options.kubernetes === undefined) return { ...sqlite, problems: [] }
   const { watchForAlerts } = await import('./adapters/kubernetes/cluster.ts')
   try {
-    const cluster = await watchForAlerts(options.kubernetes.kubeconfig, (problem) => observer.storeProblem(problem))
+    const cluster = await watchForAlerts(options.kubernetes.kubeconfig, config.namespace, (problem) =>
+      observer.storeProblem(problem),
+    )
     return {
       ...cluster,
       // Alerts that wait for their container survive this process in the data folder.

@@ -6,6 +6,7 @@ import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/clie
 import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
 import type { Contribution, ImageVerdict, VerdictChange, VerdictStore } from '../../src/verdicts/types.ts'
+import { tokenBucket } from '../../src/adapters/kubernetes/tokenBucket.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
@@ -362,13 +363,15 @@ describe('ImageVerdict objects as the ledger', () => {
       ledgerFull: true,
     })
     const client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
-    const capped = createKubernetesVerdictStore({ client, now: () => 0, writeBurst: 2 })
+    const capped = createKubernetesVerdictStore({ client, now: () => 0, writes: tokenBucket(20, 3, () => 0) })
     opened.push({ store: capped, client })
     await capped.write(`sha256-${hex('d')}`, () => verdict('d'))
     await assert.rejects(() => capped.write(`sha256-${hex('e')}`, () => verdict('e')), {
       name: 'StoreBusyError',
       ledgerFull: false,
     })
+    // The token that is left was not spent on an object without a verdict in it.
+    assert.equal((await cluster.kubectl(['get', 'iv', `sha256-${hex('e')}`])).code, 1)
   })
 
   it('misses nothing when the API server goes away and comes back', async function () {

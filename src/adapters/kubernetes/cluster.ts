@@ -1,4 +1,6 @@
 /** What each of the two threads needs of a cluster, in one call each. */
+import { randomUUID } from 'node:crypto'
+
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
 import { parseReference } from '../../kube/reference.ts'
 import type { Labels } from '../../kube/types.ts'
@@ -18,6 +20,7 @@ import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
+import { shareWrites } from './writeShare.ts'
 
 export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 
@@ -134,12 +137,26 @@ export interface AlertView {
   close(): Promise<void>
 }
 
-/** Follows pods and verdicts. Resolves when every pod is known; rejects when the API server cannot be reached. */
+/**
+ * Follows pods and verdicts, and shares the cap on writes with the other replicas. Resolves when every pod is known; rejects when the API server cannot be
+ * reached.
+ *
+ * @param namespace that Drawbridge itself runs in, where a kubeconfig does not say it
+ */
 export async function watchForAlerts(
   kubeconfig: string | undefined,
+  namespace: string,
   onProblem: (message: string) => void,
 ): Promise<AlertView> {
   const client = connect(kubeconfig)
+  const writes = shareWrites({
+    client,
+    namespace: ownNamespace(kubeconfig, namespace),
+    id: randomUUID(),
+    now: () => performance.now(),
+    wallClock: () => new Date().toISOString(),
+    onProblem,
+  })
   let early: ContainerRecord[] | undefined = []
   let listener: (record: ContainerRecord) => void = (record) => early?.push(record)
   const directory = watchContainers({
@@ -149,12 +166,13 @@ export async function watchForAlerts(
     onRecord: (record) => listener(record),
     onProblem,
   })
-  const store = createKubernetesVerdictStore({ client, now: () => Date.now(), onProblem })
+  const store = createKubernetesVerdictStore({ client, now: () => Date.now(), writes, onProblem })
   try {
     await directory.synced(START_MILLISECONDS)
   } catch (error) {
     await directory.stop()
     await store.close()
+    await writes.stop()
     client.close()
     throw error
   }
@@ -169,6 +187,7 @@ export async function watchForAlerts(
     async close() {
       await directory.stop()
       await store.close()
+      await writes.stop()
       client.close()
     },
   }

@@ -13,19 +13,19 @@ import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
 import { tokenBucket } from './tokenBucket.ts'
+import type { TokenBucket } from './tokenBucket.ts'
 import { newVerdictObject, readVerdictObject, toRelease, toStatus } from './verdictObject.ts'
 import type { VerdictReading } from './verdictObject.ts'
+import { WRITE_BURST, WRITES_PER_SECOND } from './writeShare.ts'
 
 export interface KubernetesVerdictStoreOptions {
   readonly client: KubernetesClient
-  /** Milliseconds; for the write cap only. */
+  /** Milliseconds; for the default of `writes` only. */
   readonly now: () => number
   /** One line for people: a lost watch, a damaged object that appeared later. */
   readonly onProblem?: ((message: string) => void) | undefined
-  /** Requests that write, each second. Default 20: the cap is per cluster, so give each of N replicas its part. */
-  readonly writesPerSecond?: number | undefined
-  /** Default 100. */
-  readonly writeBurst?: number | undefined
+  /** What requests that write are taken from. Default: the cap of the whole cluster, 20 a second and 100 at once; of several replicas each needs its share. */
+  readonly writes?: Pick<TokenBucket, 'take'> | undefined
   /** Most objects. Default 5,000. */
   readonly maxVerdicts?: number | undefined
   /** How long `load` waits for the API server, in milliseconds. Default 30,000. */
@@ -74,7 +74,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const { client } = options
   const random = options.random ?? Math.random
   const maxVerdicts = options.maxVerdicts ?? 5000
-  const bucket = tokenBucket(options.writesPerSecond ?? 20, options.writeBurst ?? 100, options.now)
+  const writes = options.writes ?? tokenBucket(WRITES_PER_SECOND, WRITE_BURST, options.now)
   const listeners = new Set<(change: VerdictChange) => void>()
   const queues = new Map<string, Pending[]>()
   const working = new Set<Promise<void>>()
@@ -99,12 +99,13 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     random,
   })
 
-  const spend = (): void => {
-    if (!bucket.take()) throw new StoreBusyError('the cap on ledger writes is reached; the alert should be sent again')
+  /** Before the first of `requests`: a verdict that is made but not filled would be left over. */
+  const spend = (requests: number): void => {
+    if (!writes.take(requests))
+      throw new StoreBusyError('the cap on ledger writes is reached; the alert should be sent again')
   }
 
   const send = async (method: 'POST' | 'PUT' | 'PATCH', path: string, body: unknown): Promise<Stored> => {
-    spend()
     const contentType = method === 'PATCH' ? 'application/merge-patch+json' : undefined
     const object = await client.request(method, path, { body, contentType, timeoutMs: 10_000 })
     const stored = toStored(object)
@@ -126,21 +127,23 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     }
   }
 
-  const create = async (name: string): Promise<Stored> => {
+  const checkRoom = (): void => {
     if (cache.size() >= maxVerdicts) {
       throw new StoreBusyError(
         `the ledger holds ${maxVerdicts} verdicts, its most: delete old ones (kubectl get iv)`,
         true,
       )
     }
-    return send('POST', PATH, newVerdictObject(name))
   }
 
   /** Writes `next` over `base`, in as many requests as the API needs. A crash between them leaves a state that reads as "not written yet". */
   const store = async (base: Stored | undefined, next: ImageVerdict): Promise<ImageVerdict> => {
-    let at = base ?? (await create(next.name))
+    const decides = !sameRelease(next.release, verdictOf(base)?.release)
+    if (base === undefined) checkRoom()
+    spend(1 + (base === undefined ? 1 : 0) + (decides ? 1 : 0))
+    let at = base ?? (await send('POST', PATH, newVerdictObject(next.name)))
     // A person's decision, taken through Drawbridge. First, so that the phase never runs ahead of it.
-    if (!sameRelease(next.release, verdictOf(at)?.release)) {
+    if (decides) {
       const release = next.release === undefined ? null : toRelease(next.release)
       at = await send('PATCH', `${PATH}/${next.name}`, {
         metadata: { resourceVersion: at.resourceVersion },
@@ -218,7 +221,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
       // What is damaged, or made and not yet written, is nobody's to delete.
       if (stored === undefined || current === undefined || !mayRemove(current)) return false
       const { resourceVersion } = stored
-      spend()
+      spend(1)
       try {
         const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
         await client.request('DELETE', `${PATH}/${name}`, { body, timeoutMs: 10_000 })
