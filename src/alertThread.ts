@@ -18,7 +18,7 @@ import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
 import type { Listener } from './server/listener.ts'
 import { connectThreads } from './threads.ts'
-import type { Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
+import type { ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
@@ -60,6 +60,8 @@ interface Ledger {
   readonly parking: ParkingLot
   /** Undefined: standalone. */
   readonly directory?: ContainerDirectory | undefined
+  /** Tells people of verdicts where they look anyway. Undefined: standalone. */
+  readonly events?: { phaseChanged(verdict: ImageVerdict, from: Phase | undefined): void } | undefined
   /** Where the cluster's containers are reported. */
   onRecord?(listener: (record: ContainerRecord) => void): void
   /** What was found damaged, one line each. */
@@ -93,8 +95,10 @@ const correlator = createCorrelator({
   observe: {
     alertDecided: ({ decision, alert, verdict, reason }) =>
       observer.alertDecided(decision, { rule: alert.rule, verdict, reason }),
-    phaseChanged: (verdict, from) =>
-      observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason),
+    phaseChanged: (verdict, from) => {
+      observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason)
+      ledger.events?.phaseChanged(verdict, from)
+    },
     backgroundFailed: (task, error) => observer.backgroundFailed(task, error),
   },
 })
@@ -134,8 +138,11 @@ async function openLedger(): Promise<Ledger> {
   if (options.kubernetes === undefined) return { ...sqlite, problems: [] }
   const { watchForAlerts } = await import('./adapters/kubernetes/cluster.ts')
   try {
-    const cluster = await watchForAlerts(options.kubernetes.kubeconfig, config.namespace, (problem) =>
-      observer.storeProblem(problem),
+    const cluster = await watchForAlerts(
+      options.kubernetes.kubeconfig,
+      config.namespace,
+      (problem) => observer.storeProblem(problem),
+      (events) => observer.eventsDropped(events),
     )
     return {
       ...cluster,

@@ -179,7 +179,7 @@ describe('docs/runbook.md', function () {
     assert.deepEqual(
       SECTIONS.map(({ title, blocks }) => `${title}: ${blocks.length}`),
       [
-        'Pods do not come up: 4',
+        'Pods do not come up: 5',
         'Release a verdict: 3',
         'Confirm a verdict: 1',
         'The brake: 2',

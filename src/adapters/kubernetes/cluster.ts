@@ -19,6 +19,8 @@ import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
+import { createVerdictEvents, reportJoinedNames } from './verdictEvents.ts'
+import type { VerdictEvents } from './verdictEvents.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
 import { shareWrites } from './writeShare.ts'
 
@@ -132,6 +134,8 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
 export interface AlertView {
   readonly store: VerdictStore
   readonly directory: ContainerDirectory
+  /** Tells people of verdicts by Kubernetes Events; new names of flagged images are told by themselves. */
+  readonly events: Omit<VerdictEvents, 'close'>
   /** Calls `onRecord` for every container known and seen from now on, those found before the call first. */
   onRecord(listener: (record: ContainerRecord) => void): void
   close(): Promise<void>
@@ -147,16 +151,12 @@ export async function watchForAlerts(
   kubeconfig: string | undefined,
   namespace: string,
   onProblem: (message: string) => void,
+  onDropped: (events: number) => void,
 ): Promise<AlertView> {
   const client = connect(kubeconfig)
-  const writes = shareWrites({
-    client,
-    namespace: ownNamespace(kubeconfig, namespace),
-    id: randomUUID(),
-    now: () => performance.now(),
-    wallClock: () => new Date().toISOString(),
-    onProblem,
-  })
+  const id = randomUUID()
+  const edge = { client, now: () => performance.now(), wallClock: () => new Date().toISOString(), onProblem }
+  const writes = shareWrites({ ...edge, namespace: ownNamespace(kubeconfig, namespace), id })
   let early: ContainerRecord[] | undefined = []
   let listener: (record: ContainerRecord) => void = (record) => early?.push(record)
   const directory = watchContainers({
@@ -167,6 +167,7 @@ export async function watchForAlerts(
     onProblem,
   })
   const store = createKubernetesVerdictStore({ client, now: () => Date.now(), writes, onProblem })
+  const events = createVerdictEvents({ ...edge, instance: id, uidOf: store.uidOf, onDropped })
   try {
     await directory.synced(START_MILLISECONDS)
   } catch (error) {
@@ -177,8 +178,9 @@ export async function watchForAlerts(
     throw error
   }
   return {
-    store,
+    store: reportJoinedNames(store, events.namesJoined),
     directory,
+    events,
     onRecord(next) {
       listener = next
       for (const record of early ?? []) next(record)
@@ -187,7 +189,7 @@ export async function watchForAlerts(
     async close() {
       await directory.stop()
       await store.close()
-      await writes.stop()
+      await Promise.all([writes.stop(), events.close()])
       client.close()
     },
   }

@@ -33,6 +33,11 @@ export interface KubernetesVerdictStoreOptions {
   readonly random?: (() => number) | undefined
 }
 
+export interface KubernetesVerdictStore extends VerdictStore {
+  /** The uid of the object as it was last seen. */
+  uidOf(name: string): string | undefined
+}
+
 type Update = (current: ImageVerdict | undefined) => ImageVerdict
 
 interface Pending {
@@ -44,6 +49,7 @@ interface Pending {
 /** One object as it was last seen. */
 interface Stored {
   readonly name: string
+  readonly uid: string | undefined
   readonly resourceVersion: string
   readonly reading: VerdictReading
 }
@@ -54,9 +60,12 @@ const MAX_ATTEMPTS = 12
 const MAX_PENDING = 10_000
 
 function toStored(object: unknown): Stored | undefined {
-  const metadata = (object as { metadata?: { name?: unknown; resourceVersion?: unknown } } | null)?.metadata
+  const { metadata } = (object ?? {}) as {
+    readonly metadata?: { readonly name?: unknown; readonly uid?: unknown; readonly resourceVersion?: unknown }
+  }
   if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') return undefined
-  return { name: metadata.name, resourceVersion: metadata.resourceVersion, reading: readVerdictObject(object) }
+  const { name, uid, resourceVersion } = metadata
+  return { name, uid: typeof uid === 'string' ? uid : undefined, resourceVersion, reading: readVerdictObject(object) }
 }
 
 const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
@@ -70,7 +79,7 @@ const sameRelease = (a: Release | undefined, b: Release | undefined): boolean =>
  *
  * A damaged object (older schema, hand-made) is never overwritten: writes to its name fail with what is wrong with it.
  */
-export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOptions): VerdictStore {
+export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOptions): KubernetesVerdictStore {
   const { client } = options
   const random = options.random ?? Math.random
   const maxVerdicts = options.maxVerdicts ?? 5000
@@ -271,6 +280,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
       if (state.closed) throw new Error('the ledger is closed')
       return remove(name, mayRemove)
     },
+    uidOf: (name) => cache.get(name)?.uid,
     watch: (onChange) => {
       listeners.add(onChange)
       return () => void listeners.delete(onChange)
