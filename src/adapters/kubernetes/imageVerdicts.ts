@@ -12,6 +12,7 @@ import type { ImageVerdict, Release, VerdictChange, VerdictStore } from '../../v
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
+import { fitStatus } from './statusSize.ts'
 import { tokenBucket } from './tokenBucket.ts'
 import type { TokenBucket } from './tokenBucket.ts'
 import { newVerdictObject, readVerdictObject, toRelease, toStatus } from './verdictObject.ts'
@@ -162,7 +163,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     const body = {
       ...newVerdictObject(next.name),
       metadata: { name: next.name, resourceVersion: at.resourceVersion },
-      status: toStatus(next),
+      status: fitStatus(toStatus(next)),
     }
     const stored = await send('PUT', `${PATH}/${next.name}/status`, body)
     if (stored.reading.kind === 'damaged')
