@@ -117,7 +117,7 @@ describe('Events about verdicts', () => {
 
   it('tells each tenant about its own workload, and nothing about anybody else', async () => {
     await store.write(NAME, () => VERDICT)
-    const reporting = reportJoinedNames(store, events.namesJoined)
+    const reporting = reportJoinedNames(store, (verdict, names) => events.namesJoined(verdict, names))
     events.phaseChanged(VERDICT, 'warning')
     // A new name of the image, and a write that brings none.
     const joined = [...VERDICT.references, 'registry.example/other:1']

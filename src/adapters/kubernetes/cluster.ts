@@ -167,7 +167,7 @@ export async function watchForAlerts(
     onProblem,
   })
   const store = createKubernetesVerdictStore({ client, now: () => Date.now(), writes, onProblem })
-  const events = createVerdictEvents({ ...edge, instance: id, uidOf: store.uidOf, onDropped })
+  const events = createVerdictEvents({ ...edge, instance: id, uidOf: (name) => store.uidOf(name), onDropped })
   try {
     await directory.synced(START_MILLISECONDS)
   } catch (error) {
@@ -178,7 +178,7 @@ export async function watchForAlerts(
     throw error
   }
   return {
-    store: reportJoinedNames(store, events.namesJoined),
+    store: reportJoinedNames(store, (verdict, names) => events.namesJoined(verdict, names)),
     directory,
     events,
     onRecord(next) {

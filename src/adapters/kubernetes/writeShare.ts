@@ -134,7 +134,7 @@ export function shareWrites(options: WriteShareOptions): WriteShare {
   }
 
   const bury = async (): Promise<void> => {
-    for (const { name: other, version } of [...cache.values()]) {
+    for (const { name: other, version } of cache.values()) {
       if (other === name || isAlive(seen.get(other) ?? now(), ROUNDS_KEPT)) continue
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion: version } }
       // Another replica may be faster.
