@@ -6,6 +6,8 @@ import { dump } from 'js-yaml'
 
 import { guardObjects } from './guard.ts'
 import type { GuardOptions, KubernetesObject } from './guard.ts'
+import { verdictGuardObjects } from './verdictGuard.ts'
+import type { VerdictGuardOptions } from './verdictGuard.ts'
 import { webhookConfigurations } from './webhooks.ts'
 import type { WebhookConfiguration, WebhookOptions } from './webhooks.ts'
 
@@ -45,19 +47,26 @@ export function renderGuard(options: GuardOptions): string {
   return documents(guardObjects(options))
 }
 
+/** The guard of verdicts alone, as YAML documents. */
+export function renderVerdictGuard(options: VerdictGuardOptions): string {
+  return documents(verdictGuardObjects(options))
+}
+
 /**
- * CRDs, the guard and webhook configurations as one stream of YAML documents for `kubectl apply -f -`.
+ * CRDs, the guards and webhook configurations as one stream of YAML documents for `kubectl apply -f -`.
  *
- * @param options where Drawbridge listens, its CA, its namespace, the reach of verdicts, and which namespaces need no label
+ * @param options where Drawbridge listens, its CA, its namespace and user, the reach of verdicts, and which namespaces need no label
  * @throws Error when the package's manifests folder is missing, the URL is one that the API server refuses, or a name is none
  */
-export function renderManifests(options: WebhookOptions & GuardOptions): string {
+export function renderManifests(options: WebhookOptions & GuardOptions & VerdictGuardOptions): string {
   if ('url' in options.endpoint) checkUrl(options.endpoint.url)
   if (options.caBundle !== undefined && !options.caBundle.includes('-----BEGIN CERTIFICATE-----')) {
     throw new Error('the CA file holds no PEM certificate (-----BEGIN CERTIFICATE-----)')
   }
   return (
-    [...readCrds(), renderGuard(options), renderWebhooks(options)].map((text) => text.trimEnd()).join('\n---\n') + '\n'
+    [...readCrds(), renderGuard(options), renderVerdictGuard(options), renderWebhooks(options)]
+      .map((text) => text.trimEnd())
+      .join('\n---\n') + '\n'
   )
 }
 

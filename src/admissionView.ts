@@ -9,6 +9,7 @@ import type { Labels } from './kube/types.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { loadProfile } from './policy/compileProfile.ts'
 import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
+import type { QuarantineMode } from './policy/types.ts'
 import { fixedExceptions } from './policy/exceptionUses.ts'
 import type { ExceptionSource } from './policy/exceptionUses.ts'
 
@@ -17,6 +18,8 @@ export interface View extends NamespaceSource {
   /** Absent where there are no existing pods. */
   readonly listPods?: ListPods | undefined
   readonly exceptions: ExceptionSource
+  /** What the brake lets verdicts do now. */
+  readonly brake: () => QuarantineMode
   readonly minor: () => number | undefined
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
@@ -36,6 +39,7 @@ export async function standaloneView(config: Config, observer: AdmissionObserver
   const described = namespaces === undefined ? new Map<string, Labels>() : await readNamespaceLabels(namespaces)
   const readings = await readExceptions(exceptions === undefined ? [] : [exceptions])
   for (const [name, { problem }] of readings) if (problem !== undefined) observer.exceptionMalformed(name, problem)
+  observer.brakeChanged(config.quarantine.mode, undefined)
   const labels = (name: string): Labels => described.get(name) ?? namespaceLabels
   return {
     cached: labels,
@@ -46,17 +50,27 @@ export async function standaloneView(config: Config, observer: AdmissionObserver
       () => Date.now(),
       (names, by) => observer.exceptionsUsed(names, by),
     ),
+    brake: () => config.quarantine.mode,
     all: () => described,
     profiles: { get: (name) => profiles.get(name), generation: () => 0 },
     stop: () => Promise.resolve(),
   }
 }
 
-/** Namespaces, profiles and exceptions of a cluster, followed. Rejects when the API server cannot be reached. */
-export async function clusterView(kubeconfig: string | undefined, observer: AdmissionObserver): Promise<View> {
+/** Namespaces, profiles, exceptions and the brake of a cluster, followed. Rejects when the API server cannot be reached. */
+export async function clusterView(
+  kubeconfig: string | undefined,
+  config: Config,
+  observer: AdmissionObserver,
+): Promise<View> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
-  return watchForAdmission(kubeconfig, loadProfile, {
+  return watchForAdmission({
+    kubeconfig,
+    namespace: config.namespace,
+    quarantine: config.quarantine.mode,
+    loadProfile,
+    onBrake: (mode, problem) => observer.brakeChanged(mode, problem),
     onProblem: (problem) => observer.clusterProblem(problem),
     onUseCounted: (names, by) => observer.exceptionsUsed(names, by),
     onUnconfirmed: (reason, uses) => observer.exceptionUsesUnconfirmed(reason, uses),

@@ -22,7 +22,7 @@ import type { Listener } from './server/listener.ts'
 import { createTokenReviews } from './server/tokenReviews.ts'
 import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
-import type { Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
+import type { ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
@@ -69,6 +69,14 @@ interface Ledger {
   readonly directory?: ContainerDirectory | undefined
   /** Undefined: standalone. */
   readonly reviewToken?: ReviewToken | undefined
+  /** Tells people of verdicts where they look anyway. Undefined: standalone. */
+  readonly events?:
+    | {
+        phaseChanged(verdict: ImageVerdict, from: Phase | undefined): void
+        namesJoined(verdict: ImageVerdict, references: readonly string[]): void
+        expiresSoon(verdict: ImageVerdict): void
+      }
+    | undefined
   /** Where the cluster's containers are reported. */
   onRecord?(listener: (record: ContainerRecord) => void): void
   /** What was found damaged, one line each. */
@@ -117,10 +125,18 @@ const correlator = createCorrelator({
   observe: {
     alertDecided: ({ decision, alert, verdict, reason }) =>
       observer.alertDecided(decision, { rule: alert.rule, verdict, reason }),
-    phaseChanged: (verdict, from) =>
-      observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason),
-    expiresSoon: (verdict) => observer.verdictExpiresSoon(verdict.name, verdict.expiresAt),
-    nameJoined: (verdict, reference) => observer.verdictNameJoined(verdict.name, reference),
+    phaseChanged: (verdict, from) => {
+      observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason)
+      ledger.events?.phaseChanged(verdict, from)
+    },
+    expiresSoon: (verdict) => {
+      observer.verdictExpiresSoon(verdict.name, verdict.expiresAt)
+      ledger.events?.expiresSoon(verdict)
+    },
+    nameJoined: (verdict, reference) => {
+      observer.verdictNameJoined(verdict.name, reference)
+      ledger.events?.namesJoined(verdict, [reference])
+    },
     backgroundFailed: (task, error) => observer.backgroundFailed(task, error),
   },
 })
@@ -161,7 +177,12 @@ async function openLedger(): Promise<Ledger> {
   if (options.kubernetes === undefined) return { ...sqlite, problems: [] }
   const { watchForAlerts } = await import('./adapters/kubernetes/cluster.ts')
   try {
-    const cluster = await watchForAlerts(options.kubernetes.kubeconfig, (problem) => observer.storeProblem(problem))
+    const cluster = await watchForAlerts(
+      options.kubernetes.kubeconfig,
+      config.namespace,
+      (problem) => observer.storeProblem(problem),
+      (events) => observer.eventsDropped(events),
+    )
     return {
       ...cluster,
       // Alerts that wait for their container survive this process in the data folder.

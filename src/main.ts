@@ -1,8 +1,10 @@
 /**
  * The program. One of the three composition roots (see ARCHITECTURE.md); the only reader of the environment and caller of process.exit.
  */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { runCli } from './cli/program.ts'
 import type { CliActions } from './cli/program.ts'
 import { UnusableError } from './cli/io.ts'
@@ -69,6 +71,13 @@ async function localVerdicts(data: string): Promise<VerdictAccess> {
   }
 }
 
+/** Where the brake is, as `drawbridge manifests` assumes too. */
+const OWN_NAMESPACE = 'drawbridge'
+
+/** Where no server runs with this data folder, the cluster that kubectl would ask is meant. */
+const clusterInPlaceOf = (data: string): string | undefined =>
+  existsSync(join(data, 'server.json')) ? undefined : process.env['KUBECONFIG']
+
 const actions: CliActions = {
   async serve(options) {
     const stop = stopRequested()
@@ -84,11 +93,10 @@ const actions: CliActions = {
     io.out('drawbridge: stopped\n')
     return 0
   },
-  async openVerdicts(options) {
-    if (options.kubeconfig === undefined)
-      return { ...(await localVerdicts(options.data)), close: () => Promise.resolve() }
+  async openVerdicts({ data, kubeconfig = clusterInPlaceOf(data) }) {
+    if (kubeconfig === undefined) return { ...(await localVerdicts(data)), close: () => Promise.resolve() }
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
-    return openClusterVerdicts(options.kubeconfig)
+    return openClusterVerdicts(kubeconfig)
   },
   async openScan({ kubeconfig, podSecurityLabels, profiles: given, exemptions }) {
     const stop = new AbortController()
@@ -114,6 +122,16 @@ const actions: CliActions = {
       },
     }
   },
+  async openWorkloads({ kubeconfig = process.env['KUBECONFIG'] }) {
+    const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
+    const cluster = await openClusterScan(kubeconfig, new AbortController().signal)
+    return {
+      ...cluster,
+      brake: await cluster.brake(OWN_NAMESPACE),
+      resolvePolicy: (labels) => resolveNamespace(labels, { profiles: (name) => cluster.profiles.get(name) }),
+      findFlagged: findFlagged(createVerdictIndex(cluster.verdicts), parseReference, () => Date.now()),
+    }
+  },
   async openExceptions(options) {
     if (options.kubeconfig !== undefined) {
       const { openClusterExceptions } = await import('./adapters/kubernetes/cluster.ts')
@@ -129,7 +147,7 @@ const actions: CliActions = {
       close: () => Promise.resolve(),
     }
   },
-  async manifests({ url, ca, namespace, scope, podSecurityLabels, requireLabelsExcept }) {
+  async manifests({ url, ca, namespace, user, scope, podSecurityLabels, requireLabelsExcept }) {
     let caBundle: string
     try {
       caBundle = await readFile(ca, 'utf8')
@@ -141,6 +159,7 @@ const actions: CliActions = {
         endpoint: { url },
         caBundle,
         ownNamespace: namespace,
+        user,
         scope: scope === 'cluster' ? 'cluster' : 'namespaces',
         podSecurityLabels,
         requireLabels: requireLabelsExcept && { except: requireLabelsExcept },

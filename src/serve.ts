@@ -32,6 +32,7 @@ import { adminApp } from './server/adminApp.ts'
 import { startListener } from './server/listener.ts'
 import type { Listener } from './server/listener.ts'
 import { webhookApp } from './server/webhookApp.ts'
+import { withBrake } from './verdicts/brake.ts'
 import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
 
 /** What the command line decides; everything else is in the configuration file. */
@@ -109,7 +110,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const view =
     kubernetes === undefined
       ? await standaloneView(config, observer)
-      : await clusterView(kubernetes.kubeconfig, observer)
+      : await clusterView(kubernetes.kubeconfig, config, observer)
 
   const webhookPort = options.port ?? config.webhook.port
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
@@ -145,11 +146,9 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     namespaces: view,
     resolvePolicy: cachePolicies({ ...view, podSecurityLabels: config.podSecurityLabels }),
     readProfile: view.profiles.read,
-    findFlagged: findFlagged(
-      index,
-      parseReference,
-      () => Date.now(),
-      kubernetes === undefined ? '' : ' --kubeconfig FILE',
+    findFlagged: withBrake(
+      findFlagged(index, parseReference, () => Date.now(), kubernetes === undefined ? '' : ' --kubeconfig FILE'),
+      view.brake,
     ),
     findException: view.exceptions.find,
     exceptionsUsed(used: readonly string[], pod: ObjectMeta) {

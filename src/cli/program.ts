@@ -12,6 +12,8 @@ import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
 import type { OpenScan } from './scan.ts'
+import type { OpenWorkloads } from './workloadAccess.ts'
+import { addWorkloadCommands } from './workloadCommands.ts'
 
 /** What only the composition root can do. */
 export interface CliActions {
@@ -35,11 +37,14 @@ export interface CliActions {
     readonly kubeconfig?: string | undefined
   }): Promise<ExceptionAccess & { close(): Promise<void> }>
   readonly openScan: OpenScan
+  readonly openWorkloads: OpenWorkloads
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
     readonly ca: string
     readonly namespace: string
+    /** Who Drawbridge is to the API server; undefined: the service account of its namespace. */
+    readonly user?: string | undefined
     readonly scope: 'opted-in' | 'cluster'
     readonly podSecurityLabels: boolean
     /** New namespaces must have an `enforce` label, except these; undefined: they need none. */
@@ -122,7 +127,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       },
     )
 
-  const verdicts = program.command('verdicts').description('flagged images: list, show, release')
+  const verdicts = program.command('verdicts').description('flagged images: list, show, release, what they block')
   const withAccess = async (
     options: { data: string; kubeconfig?: string },
     use: (access: VerdictAccess) => Promise<number>,
@@ -192,6 +197,8 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       ) => withAccess(options, (access) => releaseVerdict(name, options, access, io)),
     )
 
+  addWorkloadCommands(verdicts, io, actions.openWorkloads, done)
+
   program
     .command('exceptions')
     .description('who is exempt from what')
@@ -218,13 +225,19 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
 
   program
     .command('manifests')
-    .description('print the CRDs, the guard of the namespace labels and the webhook configurations, filled in')
+    .description(
+      'print the CRDs, the guards of namespace labels and verdicts, and the webhook configurations, filled in',
+    )
     .requiredOption(
       '--url <url>',
       'where the API server reaches the webhook listener, for example https://10.0.0.5:8443',
     )
     .requiredOption('--ca <file>', 'PEM of the CA that signed its certificate')
     .option('--namespace <name>', 'namespace that Drawbridge itself runs in; never sent to it', 'drawbridge')
+    .option(
+      '--user <name>',
+      'who Drawbridge is to the API server, the only writer of what verdicts say (default: the service account drawbridge of its namespace)',
+    )
     .addOption(
       new Option('--quarantine-scope <scope>', 'where verdicts deny')
         .choices(['opted-in', 'cluster'])
@@ -235,13 +248,14 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .option('--require-labels-except <name>', 'a namespace that needs none (repeatable)', collect)
     .addHelpText(
       'after',
-      `\nExample:\n  drawbridge manifests --url https://${hostname()}:8443 --ca data/tls/ca.crt | kubectl apply -f -\n`,
+      `\nExamples:\n  drawbridge manifests --url https://${hostname()}:8443 --ca data/tls/ca.crt | kubectl apply -f -\n  drawbridge manifests --url https://${hostname()}:8443 --ca data/tls/ca.crt --user "$(kubectl auth whoami -o jsonpath='{.status.userInfo.username}')" | kubectl apply -f -\n`,
     )
     .action(
       async (options: {
         url: string
         ca: string
         namespace: string
+        user?: string
         quarantineScope: 'opted-in' | 'cluster'
         podSecurityLabels: boolean
         requireLabels: boolean

@@ -154,6 +154,8 @@ export const schema = z.strictObject({
   quarantine: z
     .strictObject({
       preset: z.enum(['standard', 'strict']).default('standard'),
+      /** What verdicts do at most; in a cluster the brake's ConfigMap says it where there is one. */
+      mode: z.enum(['enforce', 'warn', 'off']).default('enforce'),
       warnAt: z.number().positive().max(10_000).default(50),
       denyAt: z.number().positive().max(10_000).default(100),
       expireAfter: duration.refine((value) => value >= 60_000, 'wanted at least 1m').prefault('30d'),
@@ -197,6 +199,11 @@ export const schema = z.strictObject({
         .default([]),
     })
     .prefault({}),
+  /** The namespace that Drawbridge itself runs in, for a server outside of it: where the brake and its leases are. */
+  namespace: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace')
+    .default('drawbridge'),
   drain: duration.refine((value) => value <= 3_600_000, 'wanted at most 1h').prefault('10s'),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })

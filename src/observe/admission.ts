@@ -42,6 +42,8 @@ export interface AdmissionObserver {
   secretsLoaded(): void
   /** A file of a secret cannot be used; what was read before stays in use. */
   secretProblem(problem: string): void
+  /** What verdicts may do now; `problem`: what the brake is set to cannot be read, so verdicts are enforced. */
+  brakeChanged(mode: 'enforce' | 'warn' | 'off', problem: string | undefined): void
   /** A watch was lost or a read failed; it is being repaired. */
   clusterProblem(message: string): void
 }
@@ -125,6 +127,17 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     labelNames: ['result'],
     registers,
   })
+  const brake = new Gauge({
+    name: 'drawbridge_quarantine_mode',
+    help: 'What verdicts may do: 1 for the mode that holds (enforce; warn and off: the brake is on).',
+    labelNames: ['mode'],
+    registers,
+  })
+  const brakeProblem = new Gauge({
+    name: 'drawbridge_brake_unreadable',
+    help: '1 while the brake is set to something that is no mode; verdicts are enforced then.',
+    registers,
+  })
 
   return {
     reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
@@ -184,6 +197,13 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     secretProblem(problem) {
       secretReloads.inc({ result: 'failed' })
       logger.error({ problem }, 'a secret cannot be read again')
+    },
+    brakeChanged(mode, problem) {
+      for (const each of ['enforce', 'warn', 'off']) brake.set({ mode: each }, each === mode ? 1 : 0)
+      brakeProblem.set(problem === undefined ? 0 : 1)
+      if (problem !== undefined) logger.error({ mode, problem }, 'the brake cannot be read')
+      else if (mode === 'enforce') logger.info({ mode }, 'verdicts are enforced')
+      else logger.warn({ mode }, 'the brake is on: no verdict denies')
     },
     clusterProblem(message) {
       logger.warn({ problem: message }, 'the cluster could not be followed for a moment')

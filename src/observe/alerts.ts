@@ -32,6 +32,8 @@ export interface AlertObserver {
   /** A flagged image runs under a name that its verdict did not have. */
   verdictNameJoined(name: string, reference: string): void
   verdictsCounted(byPhase: ReadonlyMap<string, number>): void
+  /** Kubernetes Events about verdicts that were not written: there were too many. */
+  eventsDropped(events: number): void
   storeFailed(error: unknown): void
   storeProblem(problem: string): void
   /** A write that no sender waits for failed; it is tried again. */
@@ -105,6 +107,11 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     labelNames: ['phase'],
     registers,
   })
+  const droppedEvents = new Counter({
+    name: 'drawbridge_events_dropped_total',
+    help: 'Kubernetes Events about verdicts that were not written because there were too many.',
+    registers,
+  })
   const storeFailures = new Counter({
     name: 'drawbridge_ledger_failures_total',
     help: 'Ledger writes that failed; the alerts were answered 503.',
@@ -163,6 +170,9 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     verdictsCounted(byPhase) {
       verdicts.reset()
       for (const [phase, count] of byPhase) verdicts.set({ phase }, count)
+    },
+    eventsDropped(events) {
+      droppedEvents.inc(events)
     },
     storeFailed(error) {
       storeFailures.inc()

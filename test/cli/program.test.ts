@@ -114,18 +114,18 @@ describe('the command line', () => {
   it('manifests: hands over what was asked, and prints the answer', async () => {
     const asked: unknown[] = []
     const { code, out } = await run(
-      ['manifests', '--url', 'https://a:1', '--ca', 'f', '--quarantine-scope', 'cluster'],
+      ['manifests', '--url', 'https://a:1', '--ca', 'f', '--quarantine-scope', 'cluster', '--user', 'jane'],
       {
         actions: {
-          manifests({ url, ca, namespace, scope }) {
-            asked.push({ url, ca, namespace, scope })
+          manifests({ url, ca, namespace, user, scope }) {
+            asked.push({ url, ca, namespace, user, scope })
             return Promise.resolve('yaml\n')
           },
         },
       },
     )
     assert.deepEqual([code, out], [0, 'yaml\n'])
-    assert.deepEqual(asked, [{ url: 'https://a:1', ca: 'f', namespace: 'drawbridge', scope: 'cluster' }])
+    assert.deepEqual(asked, [{ url: 'https://a:1', ca: 'f', namespace: 'drawbridge', user: 'jane', scope: 'cluster' }])
   })
 
   it('a failure is one clear line: 1 for what went wrong, 2 for what cannot be used', async () => {

@@ -120,7 +120,7 @@ describe('answers on a real API server', function () {
     const data = join(folder.path, 'data')
     mkdirSync(data)
     program = await RunningProgram.start(data, ['--config', config], ['--kubeconfig', cluster.kubeconfig])
-    const manifests = cli(['manifests', '--url', program.file.webhook, '--ca', program.file.ca])
+    const manifests = cli(['manifests', '--url', program.file.webhook, '--ca', program.file.ca, '--user', 'admin'])
     assert.equal(manifests.code, 0, manifests.err)
     await cluster.must(['apply', '-f', '-'], manifests.out)
     await waitFor(async () => (await create('standard', pod('probe', BAD))).code !== 0, 20_000, 'the webhooks')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 
 import { testAlerts } from './endToEnd/alerts.ts'
+import { testBrake } from './endToEnd/brake.ts'
 import { testFailures } from './endToEnd/failures.ts'
 import { testPods } from './endToEnd/pods.ts'
 import { startReplicas } from './endToEnd/replicas.ts'
@@ -23,6 +24,7 @@ describe('the whole server on a real API server', function () {
   }
   testPods(current)
   testAlerts(current)
+  testBrake(current)
   // Last: the API server goes away.
   testFailures(current)
 })

@@ -364,9 +364,13 @@ describe('exceptions through the webhook', () => {
     })
     listening = JSON.parse(readFileSync(file, 'utf8')) as typeof listening
     const { webhook, ca } = listening
-    const manifests = spawnSync(process.execPath, [PROGRAM, 'manifests', '--url', webhook, '--ca', ca], {
-      encoding: 'utf8',
-    })
+    const manifests = spawnSync(
+      process.execPath,
+      [PROGRAM, 'manifests', '--url', webhook, '--ca', ca, '--user', 'admin'],
+      {
+        encoding: 'utf8',
+      },
+    )
     await cluster.must(['apply', '-f', '-'], manifests.stdout)
     await eventually(
       'the webhook to be called',
@@ -378,6 +382,11 @@ describe('exceptions through the webhook', () => {
   after(async function () {
     this.timeout(60_000)
     await cluster.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
+    await cluster.kubectl([
+      'delete',
+      'validatingadmissionpolicy,validatingadmissionpolicybinding',
+      'drawbridge-verdicts',
+    ])
     server?.kill('SIGKILL')
     await cluster.kubectl(['delete', 'clusterrolebinding', 'drawbridge-exceptions'])
     await cluster.kubectl(['delete', 'namespace', SHOP, OTHER, '--wait=false'])

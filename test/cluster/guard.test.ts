@@ -429,6 +429,11 @@ describe('the guard of the namespace labels, on a real API server', function () 
       assert.match(await create('guard-manager', 'guard-new', { enforce: 'privileged' }), deniedByGuard)
     } finally {
       await cluster.must(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+      await cluster.must([
+        'delete',
+        'validatingadmissionpolicy,validatingadmissionpolicybinding',
+        'drawbridge-verdicts',
+      ])
     }
   })
 

@@ -6,6 +6,7 @@ import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/clie
 import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
 import type { Contribution, ImageVerdict, VerdictChange, VerdictStore } from '../../src/verdicts/types.ts'
+import { tokenBucket } from '../../src/adapters/kubernetes/tokenBucket.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
@@ -173,13 +174,13 @@ describe('ImageVerdict objects as the ledger', () => {
     const name = `sha256-${hex('b')}`
     const round = (): Promise<readonly ImageVerdict[]> =>
       Promise.all(
-        Array.from({ length: 60 }, (_, index) => store.write(name, contribute(`shop/Deployment/web${index}`))),
+        Array.from({ length: 30 }, (_, index) => store.write(name, contribute(`shop/Deployment/web${index}`))),
       )
     await round()
-    // The first update alone, then the 59 that arrived meanwhile.
+    // The first update alone, then the 29 that arrived meanwhile.
     assert.deepEqual(writes, ['POST imageverdicts', 'PUT status', 'PUT status'])
     const answers = await round()
-    assert.equal(Object.keys(answers[0]?.contributions ?? {}).length, 60)
+    assert.equal(Object.keys(answers[0]?.contributions ?? {}).length, 30)
     // "Nothing to do" costs no request.
     const before = writes.length
     await store.write(name, (current) => current ?? verdict('b'))
@@ -355,19 +356,66 @@ describe('ImageVerdict objects as the ledger', () => {
     const stored = await store.write(`sha256-${hex('a')}`, () => wild)
     assert.equal(Array.from(stored.reason).length, 1024)
     assert.equal(stored.expiresAt, Date.UTC(9999, 11, 31, 23, 59, 59, 999))
-    assert.equal(stored.evidence[0]?.weight, 1000)
+    // Beside such a reason there is no room for evidence.
+    const other = await store.write(`sha256-${hex('b')}`, () => ({
+      ...wild,
+      name: `sha256-${hex('b')}`,
+      reason: 'r',
+      references: [],
+    }))
+    assert.equal(other.evidence[0]?.weight, 1000)
+    assert.equal(Array.from(other.evidence[0]?.target ?? '').length, 512)
+  })
+
+  it('deletes a verdict in the state in which it was agreed to, and has room at once', async () => {
+    const [one, two] = [open({ maxVerdicts: 1 }), open()]
+    await Promise.all([one.load(), two.load()])
+    const name = `sha256-${hex('a')}`
+    await one.write(name, () => verdict('a', { phase: 'observing' }))
+    assert.equal(await one.remove?.(name, ({ phase }) => phase === 'expired'), false)
+    assert.equal(await one.remove?.(`sha256-${hex('f')}`, () => true), false)
+    // The other replica makes it deny before this one hears of it: it stays, and the answer is the newest state's.
+    const asked: string[] = []
+    await two.write(name, (current) => ({ ...(current ?? verdict('a')), phase: 'denying' }))
+    const decide = ({ phase }: ImageVerdict): boolean => {
+      asked.push(phase)
+      return phase === 'observing'
+    }
+    assert.equal(await one.remove?.(name, decide), false)
+    assert.equal(asked.at(-1), 'denying')
+
+    assert.equal(await one.remove?.(name, () => true), true)
+    await one.write(`sha256-${hex('c')}`, () => verdict('c'))
+    assert.equal(await one.remove?.(`sha256-${hex('c')}`, () => true), true)
+    // Made again at once under the same name: the late news of the deletion does not take it away.
+    const changes: VerdictChange[] = []
+    one.watch((change) => changes.push(change))
+    await one.write(`sha256-${hex('c')}`, () => verdict('c', { reason: 'again' }))
+    await two.write(`sha256-${hex('d')}`, () => verdict('d'))
+    await waitFor(() => changes.some((change) => change.name.endsWith('d')), 5000, 'the watch to catch up')
+    const reasons = changes.filter((change) => change.name.endsWith('c')).map((change) => change.verdict?.reason)
+    // Made without a status first, which is nothing yet.
+    assert.deepEqual([...new Set(reasons.slice(reasons.indexOf('again')))], ['again'])
   })
 
   it('refuses the verdict above its most, and writes above its cap, as busy', async () => {
     const store = open({ maxVerdicts: 1 })
     await store.load()
     await store.write(`sha256-${hex('a')}`, () => verdict('a'))
-    await assert.rejects(() => store.write(`sha256-${hex('c')}`, () => verdict('c')), { name: 'StoreBusyError' })
+    await assert.rejects(() => store.write(`sha256-${hex('c')}`, () => verdict('c')), {
+      name: 'StoreBusyError',
+      ledgerFull: true,
+    })
     const client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
-    const capped = createKubernetesVerdictStore({ client, now: () => 0, writeBurst: 2 })
+    const capped = createKubernetesVerdictStore({ client, now: () => 0, writes: tokenBucket(20, 3, () => 0) })
     opened.push({ store: capped, client })
     await capped.write(`sha256-${hex('d')}`, () => verdict('d'))
-    await assert.rejects(() => capped.write(`sha256-${hex('e')}`, () => verdict('e')), { name: 'StoreBusyError' })
+    await assert.rejects(() => capped.write(`sha256-${hex('e')}`, () => verdict('e')), {
+      name: 'StoreBusyError',
+      ledgerFull: false,
+    })
+    // The token that is left was not spent on an object without a verdict in it.
+    assert.equal((await cluster.kubectl(['get', 'iv', `sha256-${hex('e')}`])).code, 1)
   })
 
   it('misses nothing when the API server goes away and comes back', async function () {

@@ -11,7 +11,7 @@ import { watchNamespaces } from '../../src/adapters/kubernetes/namespaces.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
-import { sharedCluster } from './shared.ts'
+import { makeOwnNamespace, sharedCluster } from './shared.ts'
 
 const NAME = `sha256-${'f'.repeat(64)}`
 const VERDICT: ImageVerdict = {
@@ -33,7 +33,7 @@ describe('manifests/rbac.yaml', () => {
 
   before(async () => {
     cluster = sharedCluster()
-    await cluster.createNamespace('drawbridge')
+    await makeOwnNamespace(cluster)
     await cluster.createNamespace('rbac-pods')
     for (const name of ['a', 'b', 'c']) {
       const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name, image: 'i' }] } }
@@ -64,7 +64,7 @@ describe('manifests/rbac.yaml', () => {
     for (const client of clients) client.close()
     await cluster.must(['delete', 'clusterrolebinding', 'like-drawbridge', 'on-call'])
     await cluster.must(['delete', '-f', join(manifestsDirectory(), 'rbac.yaml')])
-    await cluster.must(['delete', 'namespace', 'drawbridge', 'rbac-pods', '--wait=false'])
+    await cluster.must(['delete', 'namespace', 'rbac-pods', '--wait=false'])
     await cluster.must(['delete', 'iv', '--all'])
   })
 
@@ -91,12 +91,15 @@ describe('manifests/rbac.yaml', () => {
       const release = { by: 'me', reason: 'r', as: 'fixed', at: 3 } as const
       const released = await store.write(NAME, (current) => ({ ...(current ?? VERDICT), release }))
       assert.equal(released.release?.by, 'me')
+      assert.equal(await store.remove?.(NAME, ({ phase }) => phase === 'observing'), true)
+      await store.write(NAME, () => VERDICT)
       assert.deepEqual(problems, [])
     } finally {
       await Promise.all([store.close(), namespaces.stop(), containers.stop()])
     }
     for (const [method, path] of [
-      ['DELETE', `/apis/drawbridge.dev/v1alpha1/imageverdicts/${NAME}`],
+      ['DELETE', '/apis/drawbridge.dev/v1alpha1/admissionexceptions/x'],
+      ['DELETE', '/apis/drawbridge.dev/v1alpha1/imageverdicts'],
       ['GET', '/api/v1/secrets'],
       ['GET', '/api/v1/namespaces/default/pods/x/log'],
     ] as const) {

@@ -16,6 +16,12 @@ export function sharedCluster(): Cluster {
   return shared.cluster
 }
 
+/** The namespace that Drawbridge runs in: several files need it, none deletes it. */
+export async function makeOwnNamespace(cluster: Cluster): Promise<void> {
+  const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'drawbridge' } }
+  await cluster.must(['apply', '-f', '-'], JSON.stringify(object))
+}
+
 /** A signal must end the process the normal way, or the `exit` handler that stops the cluster does not run. */
 function exitOnSignals(): void {
   process.once('SIGINT', () => process.exit(130))

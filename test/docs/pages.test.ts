@@ -53,6 +53,7 @@ async function parse(argv: readonly string[]): Promise<string> {
       serve: () => Promise.resolve(0),
       openVerdicts: () => Promise.reject(new Error('reached')),
       openExceptions: () => Promise.reject(new Error('reached')),
+      openWorkloads: () => Promise.reject(new Error('reached')),
       openScan: () => Promise.reject(new Error('reached')),
       manifests: () => Promise.resolve(''),
     },

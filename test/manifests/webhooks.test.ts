@@ -306,7 +306,7 @@ describe('renderManifests', () => {
   const caBundle = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
   const options = { caBundle, ownNamespace: 'drawbridge', scope: 'namespaces' } as const
 
-  it('is one stream of CRDs, guard and configurations', () => {
+  it('is one stream of CRDs, guards and configurations', () => {
     const documents = loadAll(renderManifests({ ...options, endpoint: { url: 'https://127.0.0.1:8443' } })) as {
       kind: string
       metadata: { name: string }
@@ -322,6 +322,8 @@ describe('renderManifests', () => {
         'ValidatingAdmissionPolicy/drawbridge-profile-guard',
         'ValidatingAdmissionPolicyBinding/drawbridge-profile-guard',
         'ClusterRole/drawbridge-namespace-weakener',
+        'ValidatingAdmissionPolicy/drawbridge-verdicts',
+        'ValidatingAdmissionPolicyBinding/drawbridge-verdicts',
         'MutatingWebhookConfiguration/drawbridge',
         'ValidatingWebhookConfiguration/drawbridge',
       ],

@@ -35,6 +35,7 @@ export function admissionContext(setting: {
       alertThreadEnded: nothing,
       verdictsIndexed: nothing,
       certificateLoaded: nothing,
+      brakeChanged: nothing,
       clusterProblem: nothing,
       secretsLoaded: nothing,
       secretProblem: nothing,

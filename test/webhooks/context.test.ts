@@ -72,6 +72,7 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, p
     alertThreadEnded: nothing,
     verdictsIndexed: nothing,
     certificateLoaded: nothing,
+    brakeChanged: nothing,
     clusterProblem: nothing,
     secretsLoaded: nothing,
     secretProblem: nothing,

@@ -1,10 +1,14 @@
 /** What each of the two threads needs of a cluster, in one call each. */
+import { randomUUID } from 'node:crypto'
+
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
 import { parseReference } from '../../kube/reference.ts'
 import type { Labels } from '../../kube/types.ts'
 import { GROUP, VERSION } from '../../kube/names.ts'
 import type { ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
 import type { ExceptionSource, ListedException, OnUseCounted } from '../../policy/exceptionUses.ts'
+import type { QuarantineMode } from '../../policy/types.ts'
+import { watchBrake } from './brake.ts'
 import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { confirmUses } from './confirmUses.ts'
@@ -18,7 +22,10 @@ import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { reviewToken } from './tokenReview.ts'
+import { createVerdictEvents } from './verdictEvents.ts'
+import type { VerdictEvents } from './verdictEvents.ts'
 import { readVerdictObject, toRelease } from './verdictObject.ts'
+import { shareWrites } from './writeShare.ts'
 
 export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 
@@ -32,6 +39,13 @@ export function connect(kubeconfig: string | undefined): KubernetesClient {
   return createClient(loadKubeConfig(kubeconfig === undefined ? 'in-cluster' : { file: kubeconfig }))
 }
 
+/** The namespace that Drawbridge itself runs in: its service account's inside a cluster, otherwise the configured one. */
+export function ownNamespace(kubeconfig: string | undefined, configured: string): string {
+  if (kubeconfig !== undefined) return configured
+  const config = loadKubeConfig('in-cluster')
+  return config.getContextObject(config.getCurrentContext())?.namespace?.trim() || configured
+}
+
 /** What the admission thread sees of a cluster. `T` is a profile as the policy uses it. */
 export interface AdmissionView<T> {
   cached(name: string): Labels | undefined
@@ -41,19 +55,12 @@ export interface AdmissionView<T> {
   /** The cluster's minor version (35 for 1.35); undefined where it could not be read. */
   readonly minor: () => number | undefined
   readonly exceptions: ExceptionSource
+  /** What the brake lets verdicts do now. */
+  readonly brake: () => QuarantineMode
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
   stop(): Promise<void>
-}
-
-/** What the admission thread is told of. */
-export interface AdmissionListeners {
-  /** One line for people. */
-  readonly onProblem: (message: string) => void
-  readonly onUseCounted: OnUseCounted
-  /** Uses of exceptions that a review claimed and the API server did not confirm. */
-  readonly onUnconfirmed: ConfirmUsesOptions['onUnconfirmed']
 }
 
 /** The minor version of the cluster (35 for 1.35); undefined where it says none. */
@@ -64,12 +71,25 @@ export async function readMinor(client: KubernetesClient): Promise<number | unde
   return Number.isInteger(number) ? number : undefined
 }
 
-/** Follows namespaces, profiles, exceptions and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
-export async function watchForAdmission<T extends object>(
-  kubeconfig: string | undefined,
-  loadProfile: ProfilesOptions<T>['load'],
-  { onProblem, onUseCounted, onUnconfirmed }: AdmissionListeners,
-): Promise<AdmissionView<T>> {
+/** How the admission thread follows a cluster, and what it is told of. `T` is a profile as the policy uses it. */
+export interface AdmissionWatch<T> {
+  readonly kubeconfig: string | undefined
+  /** The namespace of Drawbridge where a kubeconfig does not say it. */
+  readonly namespace: string
+  /** What verdicts do where the brake is not set. */
+  readonly quarantine: QuarantineMode
+  readonly loadProfile: ProfilesOptions<T>['load']
+  readonly onBrake: (mode: QuarantineMode, problem: string | undefined) => void
+  /** One line for people. */
+  readonly onProblem: (message: string) => void
+  readonly onUseCounted: OnUseCounted
+  /** Uses of exceptions that a review claimed and the API server did not confirm. */
+  readonly onUnconfirmed: ConfirmUsesOptions['onUnconfirmed']
+}
+
+/** Follows namespaces, profiles, exceptions, the brake and the cluster's version. Resolves when all of them are known; rejects when the API server cannot be reached. */
+export async function watchForAdmission<T extends object>(options: AdmissionWatch<T>): Promise<AdmissionView<T>> {
+  const { kubeconfig, onProblem } = options
   const client = connect(kubeconfig)
   const namespaces = watchNamespaces({ client, onProblem })
   const exceptions = watchExceptions({ client, now: () => Date.now(), onProblem })
@@ -78,15 +98,22 @@ export async function watchForAdmission<T extends object>(
     now: () => Date.now(),
     onConfirmed(names, by) {
       exceptions.recordUse(names, by)
-      onUseCounted(names, by)
+      options.onUseCounted(names, by)
     },
-    onUnconfirmed,
+    onUnconfirmed: options.onUnconfirmed,
     onProblem,
   })
-  const profiles = watchProfiles({ client, load: loadProfile, now: () => performance.now(), onProblem })
+  const profiles = watchProfiles({ client, load: options.loadProfile, now: () => performance.now(), onProblem })
+  const braking = watchBrake({
+    client,
+    namespace: ownNamespace(kubeconfig, options.namespace),
+    fallback: options.quarantine,
+    onMode: options.onBrake,
+    onProblem,
+  })
   const stop = async (): Promise<void> => {
     await uses.stop()
-    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop()])
+    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), (await braking).stop()])
     client.close()
   }
   let minor: number | undefined
@@ -113,6 +140,7 @@ export async function watchForAdmission<T extends object>(
     all: namespaces.all,
     profiles,
     exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
+    brake: (await braking).mode,
     async stop() {
       clearInterval(timer)
       await stop()
@@ -126,17 +154,29 @@ export interface AlertView {
   readonly directory: ContainerDirectory
   /** Whose token it is; undefined: not valid. Rejects when the API server cannot be asked. */
   reviewToken(token: string): ReturnType<typeof reviewToken>
+  /** Tells people of verdicts by Kubernetes Events. */
+  readonly events: Omit<VerdictEvents, 'close'>
   /** Calls `onRecord` for every container known and seen from now on, those found before the call first. */
   onRecord(listener: (record: ContainerRecord) => void): void
   close(): Promise<void>
 }
 
-/** Follows pods and verdicts. Resolves when every pod is known; rejects when the API server cannot be reached. */
+/**
+ * Follows pods and verdicts, and shares the cap on writes with the other replicas. Resolves when every pod is known; rejects when the API server cannot be
+ * reached.
+ *
+ * @param namespace that Drawbridge itself runs in, where a kubeconfig does not say it
+ */
 export async function watchForAlerts(
   kubeconfig: string | undefined,
+  namespace: string,
   onProblem: (message: string) => void,
+  onDropped: (events: number) => void,
 ): Promise<AlertView> {
   const client = connect(kubeconfig)
+  const id = randomUUID()
+  const edge = { client, now: () => performance.now(), wallClock: () => new Date().toISOString(), onProblem }
+  const writes = shareWrites({ ...edge, namespace: ownNamespace(kubeconfig, namespace), id })
   let early: ContainerRecord[] | undefined = []
   let listener: (record: ContainerRecord) => void = (record) => early?.push(record)
   const directory = watchContainers({
@@ -146,12 +186,14 @@ export async function watchForAlerts(
     onRecord: (record) => listener(record),
     onProblem,
   })
-  const store = createKubernetesVerdictStore({ client, now: () => Date.now(), onProblem })
+  const store = createKubernetesVerdictStore({ client, now: () => Date.now(), writes, onProblem })
+  const events = createVerdictEvents({ ...edge, instance: id, uidOf: (name) => store.uidOf(name), onDropped })
   try {
     await directory.synced(START_MILLISECONDS)
   } catch (error) {
     await directory.stop()
     await store.close()
+    await writes.stop()
     client.close()
     throw error
   }
@@ -159,6 +201,7 @@ export async function watchForAlerts(
     store,
     directory,
     reviewToken: (token) => reviewToken(client, token),
+    events,
     onRecord(next) {
       listener = next
       for (const record of early ?? []) next(record)
@@ -167,6 +210,7 @@ export async function watchForAlerts(
     async close() {
       await directory.stop()
       await store.close()
+      await Promise.all([writes.stop(), events.close()])
       client.close()
     },
   }
@@ -176,8 +220,23 @@ export async function watchForAlerts(
 export interface ClusterVerdicts {
   list(): Promise<readonly ImageVerdict[]>
   get(name: string): Promise<ImageVerdict | undefined>
+  /** In the name that the API server knows the caller by; `by` where it does not say. */
   release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict | undefined>
   close(): Promise<void>
+}
+
+/** Who the API server takes us for; undefined: it does not say (before 1.28, or not allowed). */
+async function whoAmI(client: KubernetesClient): Promise<string | undefined> {
+  try {
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }
+    const review = await client.request('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', { body })
+    const { status } = review as { readonly status?: { readonly userInfo?: { readonly username?: unknown } } }
+    const username = status?.userInfo?.username
+    return typeof username === 'string' && username !== '' ? username : undefined
+  } catch (error) {
+    if (error instanceof KubernetesError && (error.status === 403 || error.status === 404)) return undefined
+    throw error
+  }
 }
 
 /** Reads and releases verdicts straight from the API server, with the rights of whoever's kubeconfig it is. */
@@ -201,11 +260,13 @@ export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
       }
     },
     async release(name, decision) {
+      // The guard of verdicts (manifests/verdictGuard.ts) takes nobody else's name.
+      const by = (await whoAmI(client)) ?? decision.by
       try {
         return read(
           await client.request('PATCH', `${VERDICTS_PATH}/${encodeURIComponent(name)}`, {
             contentType: 'application/merge-patch+json',
-            body: { spec: { release: toRelease({ ...decision, at: Date.now() }) } },
+            body: { spec: { release: toRelease({ ...decision, by, at: Date.now() }) } },
           }),
         )
       } catch (error) {

@@ -4,6 +4,9 @@ import { loadProfile } from '../../policy/compileProfile.ts'
 import type { CompiledProfile } from '../../policy/compileProfile.ts'
 import type { ExceptionReading } from '../../policy/exceptions.ts'
 import type { ImageVerdict } from '../../verdicts/types.ts'
+import type { Workload } from '../../kube/workload.ts'
+import type { QuarantineMode } from '../../policy/types.ts'
+import { readBrake } from './brake.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { connect, readMinor, VERDICTS_PATH } from './cluster.ts'
@@ -12,6 +15,7 @@ import { listPages, podPages } from './podPages.ts'
 import type { PodOfPage } from './podPages.ts'
 import { PROFILES_PATH } from './profiles.ts'
 import { readVerdictObject } from './verdictObject.ts'
+import { workloadPages } from './workloads.ts'
 
 export interface ClusterScan {
   /** The cluster's minor version (35 for 1.35), which is what `latest` means there; undefined where it could not be read. */
@@ -21,6 +25,10 @@ export interface ClusterScan {
   /** Every AdmissionProfile that can be used, and every exception, read once. */
   readonly profiles: ReadonlyMap<string, CompiledProfile>
   readonly exceptions: ReadonlyMap<string, ExceptionReading>
+  /** What the brake lets verdicts do; `enforce` where it may not be read. */
+  brake(namespace: string): Promise<QuarantineMode>
+  /** Everything that wants pods, in pages. */
+  workloads(): AsyncIterable<readonly Workload[]>
   /** What could not be read, one line each for people. */
   readonly notes: readonly string[]
   /** Labels by name: of the namespaces asked for, or of all. Rejects for one that does not exist. */
@@ -57,6 +65,8 @@ export async function openClusterScan(kubeconfig: string | undefined, signal: Ab
       notes,
       namespaces: (names) => (names === undefined ? readAllNamespaces(client, signal) : readNamespaces(client, names)),
       pods: (namespace) => podPages(client, namespace, { signal }),
+      workloads: () => workloadPages(client, signal),
+      brake: (namespace) => readBrake(client, namespace),
       async close() {
         client.close()
       },

@@ -13,25 +13,31 @@ import type { ImageVerdict, VerdictChange, VerdictStore } from '../../verdicts/t
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
+import { fitStatus } from './statusSize.ts'
 import { tokenBucket } from './tokenBucket.ts'
+import type { TokenBucket } from './tokenBucket.ts'
 import { newVerdictObject, readVerdictObject, toDecision, toRelease, toStatus } from './verdictObject.ts'
 import type { VerdictReading } from './verdictObject.ts'
+import { WRITE_BURST, WRITES_PER_SECOND } from './writeShare.ts'
 
 export interface KubernetesVerdictStoreOptions {
   readonly client: KubernetesClient
-  /** Milliseconds; for the write cap only. */
+  /** Milliseconds; for the default of `writes` only. */
   readonly now: () => number
   /** One line for people: a lost watch, a damaged object that appeared later. */
   readonly onProblem?: ((message: string) => void) | undefined
-  /** Requests that write, each second. Default 20: the cap is per cluster, so give each of N replicas its part. */
-  readonly writesPerSecond?: number | undefined
-  /** Default 100. */
-  readonly writeBurst?: number | undefined
+  /** What requests that write are taken from. Default: the cap of the whole cluster, 20 a second and 100 at once; of several replicas each needs its share. */
+  readonly writes?: Pick<TokenBucket, 'take'> | undefined
   /** Most objects. Default 5,000. */
   readonly maxVerdicts?: number | undefined
   /** How long `load` waits for the API server, in milliseconds. Default 30,000. */
   readonly loadTimeoutMs?: number | undefined
   readonly random?: (() => number) | undefined
+}
+
+export interface KubernetesVerdictStore extends VerdictStore {
+  /** The uid of the object as it was last seen. */
+  uidOf(name: string): string | undefined
 }
 
 type Update = (current: ImageVerdict | undefined) => ImageVerdict
@@ -45,6 +51,7 @@ interface Pending {
 /** One object as it was last seen. */
 interface Stored {
   readonly name: string
+  readonly uid: string | undefined
   readonly resourceVersion: string
   readonly reading: VerdictReading
 }
@@ -55,9 +62,12 @@ const MAX_ATTEMPTS = 12
 const MAX_PENDING = 10_000
 
 function toStored(object: unknown): Stored | undefined {
-  const metadata = (object as { metadata?: { name?: unknown; resourceVersion?: unknown } } | null)?.metadata
+  const { metadata } = (object ?? {}) as {
+    readonly metadata?: { readonly name?: unknown; readonly uid?: unknown; readonly resourceVersion?: unknown }
+  }
   if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') return undefined
-  return { name: metadata.name, resourceVersion: metadata.resourceVersion, reading: readVerdictObject(object) }
+  const { name, uid, resourceVersion } = metadata
+  return { name, uid: typeof uid === 'string' ? uid : undefined, resourceVersion, reading: readVerdictObject(object) }
 }
 
 const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
@@ -84,11 +94,11 @@ function decisionsPatch(
  *
  * A damaged object (older schema, hand-made) is never overwritten: writes to its name fail with what is wrong with it.
  */
-export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOptions): VerdictStore {
+export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOptions): KubernetesVerdictStore {
   const { client } = options
   const random = options.random ?? Math.random
   const maxVerdicts = options.maxVerdicts ?? 5000
-  const bucket = tokenBucket(options.writesPerSecond ?? 20, options.writeBurst ?? 100, options.now)
+  const writes = options.writes ?? tokenBucket(WRITES_PER_SECOND, WRITE_BURST, options.now)
   const listeners = new Set<(change: VerdictChange) => void>()
   const queues = new Map<string, Pending[]>()
   const working = new Set<Promise<void>>()
@@ -113,12 +123,13 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     random,
   })
 
-  const spend = (): void => {
-    if (!bucket.take()) throw new StoreBusyError('the cap on ledger writes is reached; the alert should be sent again')
+  /** Before the first of `requests`: a verdict that is made but not filled would be left over. */
+  const spend = (requests: number): void => {
+    if (!writes.take(requests))
+      throw new StoreBusyError('the cap on ledger writes is reached; the alert should be sent again')
   }
 
   const send = async (method: 'POST' | 'PUT' | 'PATCH', path: string, body: unknown): Promise<Stored> => {
-    spend()
     const contentType = method === 'PATCH' ? 'application/merge-patch+json' : undefined
     const object = await client.request(method, path, { body, contentType, timeoutMs: 10_000 })
     const stored = toStored(object)
@@ -140,25 +151,29 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     }
   }
 
-  const create = async (name: string): Promise<Stored> => {
+  const checkRoom = (): void => {
     if (cache.size() >= maxVerdicts) {
-      throw new StoreBusyError(`the ledger holds ${maxVerdicts} verdicts, its most: delete old ones (kubectl get iv)`)
+      throw new StoreBusyError(
+        `the ledger holds ${maxVerdicts} verdicts, its most: delete old ones (kubectl get iv)`,
+        true,
+      )
     }
-    return send('POST', PATH, newVerdictObject(name))
   }
 
   /** Writes `next` over `base`, in as many requests as the API needs. A crash between them leaves a state that reads as "not written yet". */
   const store = async (base: Stored | undefined, next: ImageVerdict): Promise<ImageVerdict> => {
-    let at = base ?? (await create(next.name))
+    const spec = decisionsPatch(next, verdictOf(base))
+    if (base === undefined) checkRoom()
+    spend(1 + (base === undefined ? 1 : 0) + (spec === undefined ? 0 : 1))
+    let at = base ?? (await send('POST', PATH, newVerdictObject(next.name)))
     // A person's decision, taken through Drawbridge. First, so that the phase never runs ahead of it.
-    const spec = decisionsPatch(next, verdictOf(at))
     if (spec !== undefined) {
       at = await send('PATCH', `${PATH}/${next.name}`, { metadata: { resourceVersion: at.resourceVersion }, spec })
     }
     const body = {
       ...newVerdictObject(next.name),
       metadata: { name: next.name, resourceVersion: at.resourceVersion },
-      status: toStatus(next),
+      status: fitStatus(toStatus(next)),
     }
     const stored = await send('PUT', `${PATH}/${next.name}/status`, body)
     if (stored.reading.kind === 'damaged')
@@ -218,6 +233,29 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     }
   }
 
+  /** Deletes the object in the state in which `mayRemove` agreed to it; a change meanwhile asks again. */
+  const remove = async (name: string, mayRemove: (current: ImageVerdict) => boolean): Promise<boolean> => {
+    let stored = cache.get(name)
+    for (let attempt = 1; ; attempt += 1) {
+      const current = verdictOf(stored)
+      // What is damaged, or made and not yet written, is nobody's to delete.
+      if (stored === undefined || current === undefined || !mayRemove(current)) return false
+      const { resourceVersion } = stored
+      spend(1)
+      try {
+        const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
+        await client.request('DELETE', `${PATH}/${name}`, { body, timeoutMs: 10_000 })
+        // Its room is free now, not when the watch says so.
+        cache.forget(name, resourceVersion)
+        return true
+      } catch (error) {
+        const retry = error instanceof KubernetesError && (error.status === 409 || error.status === 404)
+        if (!retry || attempt >= MAX_ATTEMPTS) throw error
+        stored = await readLive(name)
+      }
+    }
+  }
+
   return {
     load: async () => {
       await cache.synced(options.loadTimeoutMs ?? 30_000).catch((error: unknown) => {
@@ -249,6 +287,11 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         const job: Promise<void> = work(name).finally(() => working.delete(job))
         working.add(job)
       }),
+    remove: async (name, mayRemove) => {
+      if (state.closed) throw new Error('the ledger is closed')
+      return remove(name, mayRemove)
+    },
+    uidOf: (name) => cache.get(name)?.uid,
     watch: (onChange) => {
       listeners.add(onChange)
       return () => void listeners.delete(onChange)

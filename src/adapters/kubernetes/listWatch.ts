@@ -41,6 +41,8 @@ export interface ListWatch<T> {
   readonly values: () => IterableIterator<T>
   /** Takes in an object that a write of our own brought back, unless something newer is already known. */
   readonly inject: (object: unknown) => void
+  /** Forgets an object that a deletion of our own took away, or that a read did not find, unless something newer than `version` is already known. */
+  readonly forget: (key: string, version: string) => void
   /** Resolves after the first complete list, or rejects with what went wrong last when `timeoutMs` is over. */
   readonly synced: (timeoutMs: number) => Promise<void>
   /** Ends the watch. No callback is called after it resolves. */
@@ -130,6 +132,12 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     tell(() => options.onDelete?.(entry.value))
   }
 
+  /** A write of our own has already made another object under the name of this deleted one. */
+  const isReplaced = ({ key, uid, version }: Identity): boolean => {
+    const known = entries.get(key)
+    return known !== undefined && known.uid !== uid && isLater(known.version, version)
+  }
+
   const upsert = (identity: Identity, object: unknown): void => {
     const { key, uid, version } = identity
     const known = entries.get(key)
@@ -204,8 +212,8 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
       if (event.type === 'BOOKMARK') return
       const identity = identify(event.object)
       if (identity === undefined) return
-      if (event.type === 'DELETED') remove(identity.key, identity.version)
-      else upsert(identity, event.object)
+      if (event.type !== 'DELETED') upsert(identity, event.object)
+      else if (!isReplaced(identity)) remove(identity.key, identity.version)
     }
     const started = performance.now()
     try {
@@ -259,6 +267,10 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     inject: (object) => {
       const identity = identify(object)
       if (identity !== undefined) upsert(identity, object)
+    },
+    forget: (key, version) => {
+      const known = entries.get(key)
+      if (known !== undefined && !isLater(known.version, version)) remove(key, version)
     },
     synced: (timeoutMs) =>
       new Promise((resolve, reject) => {

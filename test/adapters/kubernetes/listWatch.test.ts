@@ -182,6 +182,30 @@ describe('listWatch', () => {
     assert.equal(run.log.join(' '), '+a1 synced -a1 +a6')
   })
 
+  it('forgets what a deletion of our own took away, unless it is newer', async () => {
+    const run = play([[thing('a', 1), thing('b', 4)]], [])
+    await run.done
+    run.reflector.forget('b', '3')
+    run.reflector.forget('c', '9')
+    run.reflector.forget('a', '1')
+    assert.equal(run.reflector.size(), 1)
+    run.reflector.inject(object(thing('a', 1)))
+    assert.equal(run.reflector.get('a'), undefined)
+    await run.reflector.stop()
+    assert.equal(run.log.join(' '), '+a1 +b4 synced -a1')
+  })
+
+  it('takes no deletion for one of the object that was made after it', async () => {
+    const run = play(
+      [[thing('a', 1)]],
+      [{ events: [event('ADDED', thing('a', 7, 'new')), event('DELETED', thing('a', 5))] }],
+    )
+    await run.done
+    assert.equal(run.reflector.get('a')?.version, 7)
+    await run.reflector.stop()
+    assert.equal(run.log.join(' '), '+a1 synced -a1 +a7')
+  })
+
   it('ends up with what the server holds, whatever is lost on the way', async () => {
     const version = fc.integer({ min: 1, max: 5 })
     const state = fc.dictionary(fc.constantFrom('a', 'b', 'c'), version, { noNullPrototype: true })

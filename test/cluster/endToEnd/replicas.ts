@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { cli, podReview, root, RunningProgram, temporaryFolder, until } from '../../process/server.ts'
 import type { Answer } from '../../process/server.ts'
 import type { Cluster, Outcome } from '../harness.ts'
+import { makeOwnNamespace } from '../shared.ts'
 
 /** Any 64 hexadecimal digits: a container's id, a digest. */
 export const randomHex = (): string => randomBytes(32).toString('hex')
@@ -37,6 +38,7 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
   await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
   await cluster.must(['delete', 'imageverdicts', '--all'])
+  await makeOwnNamespace(cluster)
   const folders = { a: temporaryFolder(), b: temporaryFolder() }
   for (const { path } of Object.values(folders)) writeFileSync(join(path, 'drawbridge.yaml'), 'drain: 100ms\n')
   const start = (name: 'a' | 'b', extra: readonly string[] = []): Promise<RunningProgram> =>
@@ -44,6 +46,8 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   const running: { a?: RunningProgram; b?: RunningProgram } = {}
   const remove = async (): Promise<void> => {
     await cluster.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    const policies = 'validatingadmissionpolicy,validatingadmissionpolicybinding'
+    await cluster.kubectl(['delete', policies, 'drawbridge-verdicts'])
     await running.a?.kill()
     await running.b?.kill()
     await cluster.kubectl(['delete', 'imageverdicts', '--all'])
@@ -53,7 +57,7 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   try {
     ;[running.a, running.b] = await Promise.all([start('a'), start('b')])
     const { webhook, ca } = running.b.file
-    const manifests = cli(['manifests', '--url', webhook, '--ca', ca])
+    const manifests = cli(['manifests', '--url', webhook, '--ca', ca, '--user', 'admin'])
     assert.equal(manifests.code, 0, manifests.err)
     await cluster.must(['apply', '-f', '-'], manifests.out)
   } catch (error) {
