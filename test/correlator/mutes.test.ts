@@ -180,9 +180,12 @@ describe('correlator: mutes', () => {
       ...inner,
       write: async (name, update) => {
         const { verdicts } = await inner.load()
-        if (verdicts.length > 0 && verdicts.every((verdict) => verdict.name !== name))
-          throw new StoreBusyError('full', true)
-        return inner.write(name, update)
+        const full = verdicts.length > 0 && verdicts.every((verdict) => verdict.name !== name)
+        return inner.write(name, (current) => {
+          const next = update(current)
+          if (full) throw new StoreBusyError('full', true)
+          return next
+        })
       },
     })
     await it.send()

@@ -40,7 +40,9 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   await cluster.must(['delete', 'imageverdicts', '--all'])
   await makeOwnNamespace(cluster)
   const folders = { a: temporaryFolder(), b: temporaryFolder() }
-  for (const { path } of Object.values(folders)) writeFileSync(join(path, 'drawbridge.yaml'), 'drain: 100ms\n')
+  // Far more images are denied within the hour than people could live with.
+  const config = 'drain: 100ms\nquarantine: { budget: { perNamespace: 1000, perCluster: 1000 } }\n'
+  for (const { path } of Object.values(folders)) writeFileSync(join(path, 'drawbridge.yaml'), config)
   const start = (name: 'a' | 'b', extra: readonly string[] = []): Promise<RunningProgram> =>
     RunningProgram.start(folders[name].path, extra, ['--kubeconfig', cluster.kubeconfig])
   const running: { a?: RunningProgram; b?: RunningProgram } = {}
