@@ -3,9 +3,9 @@ import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 
-import { podReview, RunningProgram, temporaryFolder } from '../process/server.ts'
-import type { ServerFile } from '../process/server.ts'
-import { percentile, post } from './load.ts'
+import { podReview } from '../process/server.ts'
+import type { RunningProgram, ServerFile } from '../process/server.ts'
+import { percentile, post, startForLoad } from './load.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 const RATE = 20_000
@@ -47,8 +47,7 @@ export interface FloodOrder {
 
 async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
   const milliseconds = Math.max(5000, Math.round(60_000 * scale))
-  const data = temporaryFolder()
-  const server = await RunningProgram.start(data.path)
+  const { data, server } = await startForLoad()
   try {
     await reviews(server, 2000)
     const idle = await reviews(server, milliseconds)

@@ -1,14 +1,12 @@
 /** How fast alerts are acknowledged durably over HTTPS when the ledger is SQLite: one alert a request as Falco posts, and many as a shipper does. */
-import { RunningProgram, temporaryFolder } from '../process/server.ts'
-import { alertWriter, describeStatuses, eventTimes, percentile, readCounter, sendAlerts } from './load.ts'
+import { alertWriter, describeStatuses, eventTimes, percentile, readCounter, sendAlerts, startForLoad } from './load.ts'
 import { placeOf } from '../cluster/kubelet.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 const CONNECTIONS = 16
 
 async function measure(images: number, alerts: number, batch: number): Promise<readonly Figure[]> {
-  const data = temporaryFolder()
-  const server = await RunningProgram.start(data.path)
+  const { data, server } = await startForLoad()
   try {
     const write = alertWriter('pod.drop_and_execute.jsonl')
     const time = eventTimes()

@@ -1,6 +1,13 @@
 /** Whether memory stays flat: a million alerts over ten thousand images through the server. */
-import { RunningProgram, temporaryFolder } from '../process/server.ts'
-import { alertWriter, describeStatuses, eventTimes, readCounter, residentMebibytes, sendAlerts } from './load.ts'
+import {
+  alertWriter,
+  describeStatuses,
+  eventTimes,
+  readCounter,
+  residentMebibytes,
+  sendAlerts,
+  startForLoad,
+} from './load.ts'
 import { placeOf } from '../cluster/kubelet.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
@@ -10,8 +17,7 @@ const PARTS = 10
 
 async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
   const alerts = Math.max(20_000, Math.round(1_000_000 * scale))
-  const data = temporaryFolder()
-  const server = await RunningProgram.start(data.path)
+  const { data, server } = await startForLoad()
   try {
     const idle = residentMebibytes(server.child.pid!)
     // A third denies at once, a third only weighs a little, a third weighs nothing.

@@ -1,12 +1,11 @@
 /** Alerts to send, and how to send them: what all measurements of the correlator share. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 
-import { root } from '../process/server.ts'
-import type { RunningProgram } from '../process/server.ts'
+import { root, RunningProgram, temporaryFolder } from '../process/server.ts'
 
 /** 64 hexadecimal digits that belong to a name: a container's id, a digest. */
 export const hexOf = (name: string): string => createHash('sha256').update(name).digest('hex')
@@ -153,4 +152,17 @@ export async function readCounter(server: RunningProgram, metric: string, label:
 export function residentMebibytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024
+}
+
+/** A standalone server whose limits for one sender are above what is measured. */
+export async function startForLoad(): Promise<{
+  readonly data: ReturnType<typeof temporaryFolder>
+  readonly server: RunningProgram
+}> {
+  const data = temporaryFolder()
+  writeFileSync(
+    join(data.path, 'drawbridge.yaml'),
+    'alerts: { limits: { alertsPerSecond: 1000000, verdictsPerHour: 1000000 } }\n',
+  )
+  return { data, server: await RunningProgram.start(data.path) }
 }

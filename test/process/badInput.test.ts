@@ -156,7 +156,7 @@ const CASES: readonly Case[] = [
     what: 'an alert for a sensor that nobody knows',
     send: (server) => server.alert('{}', 'suricata'),
     status: 404,
-    says: 'unknown source; known are: falco, falcosidekick',
+    says: 'unknown source; known are: falco, falcosidekick, k8s-audit, tracee, tetragon, kubearmor',
     line: errorLine,
     counted: ['drawbridge_alert_requests_refused_total', { source: 'unknown', reason: 'unknown-source' }],
   },
