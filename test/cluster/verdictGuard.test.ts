@@ -88,15 +88,17 @@ describe('the guard of verdicts', () => {
       'validatingadmissionpolicybinding,validatingadmissionpolicy',
       'drawbridge-verdicts',
     ])
+    // Its end takes a moment: the next file's status writes must not meet it.
+    await waitFor(
+      async () => (await patchStatus('verdict-cluster-admin', STATUS)).stderr.includes('only Drawbridge') === false,
+      30_000,
+      'the policy to be gone',
+    )
+    await cluster.must(['delete', 'iv', '--all'])
     await cluster.kubectl(['delete', 'clusterrolebinding', DRAWBRIDGE_BINDING, ...BINDINGS.map(([, user]) => user)])
     await cluster.kubectl(['delete', 'clusterrole', 'verdict-editor'])
     await cluster.kubectl(['delete', '-f', join(manifestsDirectory(), 'rbac.yaml')])
     await cluster.kubectl(['delete', 'namespace', 'verdict-tenant', '--wait=false'])
-    await waitFor(
-      async () => (await cluster.kubectl(['delete', 'iv', '--all'])).code === 0,
-      30_000,
-      'the policy to be gone',
-    )
   })
 
   beforeEach(async () => {
