@@ -175,4 +175,18 @@ async function packageVersion(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version
 }
 
-process.exit(await runCli(process.argv.slice(2), io, actions, await packageVersion()))
+/** Resolves when what was written is with the reader: `process.exit` drops what a full pipe has not taken yet. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => stream.write('', () => resolve()))
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader may leave before the end (`| head`). Anything else, such as a full disk, must not look like success.
+    if (error.code === 'EPIPE') return
+    process.stderr.write(`drawbridge: the output cannot be written: ${error.message}\n`)
+    process.exit(2)
+  })
+}
+const code = await runCli(process.argv.slice(2), io, actions, await packageVersion())
+await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+process.exit(code)
