@@ -155,7 +155,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
   verdicts
     .command('show')
     .description('one verdict with its evidence')
-    .argument('<name>', 'name, or the beginning of one')
+    .argument('<name>', 'name, or the beginning of one (8 characters or more)')
     .addOption(dataOption())
     .addOption(kubeconfigOption())
     .addOption(outputOption(['text', 'json']))
@@ -166,7 +166,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
   verdicts
     .command('release')
     .description('let an image be deployed again; only later evidence brings the verdict back')
-    .argument('<name>', 'name, or the beginning of one')
+    .argument('<name>', 'name, or the beginning of one (8 characters or more)')
     .requiredOption('--reason <text>', 'why; kept with the verdict')
     .addOption(
       new Option('--as <kind>', 'what the finding was')
