@@ -143,7 +143,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .command('list')
     .description('all verdicts, one a line')
     .addOption(dataOption())
-    .addOption(kubeconfigOption())
+    .addOption(kubeconfigOption('ImageVerdict'))
     .addOption(outputOption(['table', 'json']))
     .addHelpText(
       'after',
@@ -157,7 +157,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .description('one verdict with its evidence')
     .argument('<name>', 'name, or the beginning of one (8 characters or more)')
     .addOption(dataOption())
-    .addOption(kubeconfigOption())
+    .addOption(kubeconfigOption('ImageVerdict'))
     .addOption(outputOption(['text', 'json']))
     .addHelpText('after', '\nExample:\n  drawbridge verdicts show sha256-3dc045bd\n')
     .action(async (name: string, options: { data: string; kubeconfig?: string; output: 'text' | 'json' }) =>
@@ -179,7 +179,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       isoTime,
     )
     .addOption(dataOption())
-    .addOption(kubeconfigOption())
+    .addOption(kubeconfigOption('ImageVerdict'))
     .addHelpText(
       'after',
       '\nExample:\n  drawbridge verdicts release sha256-3dc045bd --as false-positive --reason "the build tool unpacks itself"\n',
@@ -206,7 +206,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .description('all exceptions: who, from what, until when, why, and how often they are used')
     .option('-f, --file <path>', 'of files or folders instead; can be repeated', collect)
     .addOption(dataOption())
-    .option('--kubeconfig <file>', 'read AdmissionException objects of this cluster instead of asking a local server')
+    .addOption(kubeconfigOption('AdmissionException'))
     .addOption(outputOption(['table', 'json']))
     .addHelpText(
       'after',
