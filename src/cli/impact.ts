@@ -53,8 +53,10 @@ export async function showImpact(
     ])
     io.out(table(['NAMESPACE', 'WORKLOAD', 'PODS', 'NEW PODS', 'IMAGE'], rows))
     const namespaces = new Set(denied.map(({ namespace }) => namespace)).size
-    const runs = `${count(sum, 'pod')} ${sum === 1 ? 'runs' : 'run'} it`
-    io.out(`\n${runs}; a denial would hit ${count(denied.length, 'workload')} in ${count(namespaces, 'namespace')}\n`)
+    const running = `${count(sum, 'pod')} ${sum === 1 ? 'runs' : 'run'} it`
+    io.out(
+      `\n${running}; a denial would hit ${count(denied.length, 'workload')} in ${count(namespaces, 'namespace')}\n`,
+    )
   }
   return EXIT.ok
 }
