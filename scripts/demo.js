@@ -10,7 +10,9 @@ let server
 try {
   server = JSON.parse(readFileSync(`${data}/server.json`, 'utf8'))
 } catch {
-  console.error(`demo: no server is running with the data folder ${data}; start one in another terminal: make run`)
+  console.error(
+    `demo: no server is running with the data folder ${data}; start one in another terminal (make run), or name its folder: make demo DATA=...`,
+  )
   process.exit(2)
 }
 const authority = readFileSync(server.ca, 'utf8')

@@ -80,6 +80,10 @@ const clusterInPlaceOf = (data: string): string | undefined =>
 
 const actions: CliActions = {
   async serve(options) {
+    if (!options.standalone && options.kubeconfig === undefined && process.env['KUBERNETES_SERVICE_HOST'] === undefined)
+      throw new UnusableError(
+        'not inside a cluster (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig FILE, or --standalone to run without one',
+      )
     const stop = stopRequested()
     // Under an old Node, bin/drawbridge.js is our parent: without it nobody would forward signals to us.
     if (process.env['DRAWBRIDGE_EXIT_WITH_PARENT'] !== undefined) process.on('disconnect', () => process.exit(1))
@@ -98,7 +102,7 @@ const actions: CliActions = {
     const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
     return openClusterVerdicts(kubeconfig)
   },
-  async openScan({ kubeconfig, podSecurityLabels, profiles: given, exemptions }) {
+  async openScan({ kubeconfig = process.env['KUBECONFIG'], podSecurityLabels, profiles: given, exemptions }) {
     const stop = new AbortController()
     void stopRequested().then(() => stop.abort())
     const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
@@ -132,12 +136,12 @@ const actions: CliActions = {
       findFlagged: findFlagged(createVerdictIndex(cluster.verdicts), parseReference, () => Date.now()),
     }
   },
-  async openExceptions(options) {
-    if (options.kubeconfig !== undefined) {
+  async openExceptions({ data, kubeconfig = clusterInPlaceOf(data) }) {
+    if (kubeconfig !== undefined) {
       const { openClusterExceptions } = await import('./adapters/kubernetes/cluster.ts')
-      return openClusterExceptions(options.kubeconfig)
+      return openClusterExceptions(kubeconfig)
     }
-    const connection = await connectionFrom(options.data)
+    const connection = await connectionFrom(data)
     return {
       async list() {
         const { status, body } = await callAdmin(connection, 'GET', '/api/v1/exceptions')
@@ -175,4 +179,18 @@ async function packageVersion(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version
 }
 
-process.exit(await runCli(process.argv.slice(2), io, actions, await packageVersion()))
+/** Resolves when what was written is with the reader: `process.exit` drops what a full pipe has not taken yet. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => stream.write('', () => resolve()))
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader may leave before the end (`| head`). Anything else, such as a full disk, must not look like success.
+    if (error.code === 'EPIPE') return
+    process.stderr.write(`drawbridge: the output cannot be written: ${error.message}\n`)
+    process.exit(2)
+  })
+}
+const code = await runCli(process.argv.slice(2), io, actions, await packageVersion())
+await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+process.exit(code)

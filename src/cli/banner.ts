@@ -24,7 +24,7 @@ export function banner(
       `  ${curl} -d @examples/reviews/privileged-pod.json ${webhook}/validate`,
       `  sed "s/@TIME@/$(date -u +%Y-%m-%dT%H:%M:%SZ)/" examples/alerts/dropped-executable.json | ${curl} -u "falco:$(cat ${options.data}/alert-token)" -d @- ${alerts}/alerts/falco && ${curl} -d @examples/reviews/flagged-image.json ${webhook}/validate`,
       '',
-      'Or the whole story as a table: make demo',
+      `Or the whole story as a table: make demo${options.data === 'data' ? '' : ` DATA=${options.data}`}`,
       '',
     )
   }

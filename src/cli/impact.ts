@@ -53,10 +53,15 @@ export async function showImpact(
     ])
     io.out(table(['NAMESPACE', 'WORKLOAD', 'PODS', 'NEW PODS', 'IMAGE'], rows))
     const namespaces = new Set(denied.map(({ namespace }) => namespace)).size
-    io.out(`\n${sum} pods run it; a denial would hit ${denied.length} workloads in ${namespaces} namespaces\n`)
+    const running = `${count(sum, 'pod')} ${sum === 1 ? 'runs' : 'run'} it`
+    io.out(
+      `\n${running}; a denial would hit ${count(denied.length, 'workload')} in ${count(namespaces, 'namespace')}\n`,
+    )
   }
   return EXIT.ok
 }
+
+const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`
 
 /** What a digest, an image reference, or the name of a verdict (or the beginning of one) stands for, with every other name that verdicts know for it. */
 function imageOf(target: string, verdicts: readonly ImageVerdict[]): Image {
@@ -72,7 +77,11 @@ function imageOf(target: string, verdicts: readonly ImageVerdict[]): Image {
       target,
     )
   if (/^(sha256|ref)-[0-9a-f]*$/.test(target))
-    throw new UnusableError(`no verdict ${target}; "drawbridge verdicts list" shows them`)
+    throw new UnusableError(
+      target.length < SHORTEST_BEGINNING
+        ? `${target} is too short for the beginning of a name; give ${SHORTEST_BEGINNING} characters or more`
+        : `no verdict ${target}; "drawbridge verdicts list" shows them`,
+    )
   const reference = parseReference(target)
   if (reference === undefined) throw new UnusableError(`${target} is no digest, no image and no name of a verdict`)
   const { digest, normalized } = reference

@@ -86,7 +86,7 @@ export function addJudgingCommands(
       collect,
     )
     .option('--config <file>', 'the drawbridge.yaml of the server: its exemptions and podSecurityLabels')
-    .option('--kubeconfig <file>', 'the cluster to scan; inside a cluster it is not needed')
+    .option('--kubeconfig <file>', 'the cluster to scan (default: $KUBECONFIG; inside a cluster it is not needed)')
     .addOption(outputOption(['table', 'details', 'json']))
     .addHelpText(
       'after',

@@ -17,8 +17,11 @@ export const collect = (value: string, previous: readonly string[] | undefined):
 
 export const dataOption = (): Option =>
   new Option('--data <dir>', 'data folder: ledger, certificates, tokens, server.json').default('data')
-export const kubeconfigOption = (): Option =>
-  new Option('--kubeconfig <file>', 'read ImageVerdict objects of this cluster instead of asking a local server')
+export const kubeconfigOption = (objects: string): Option =>
+  new Option(
+    '--kubeconfig <file>',
+    `read ${objects} objects of this cluster instead of asking a local server (default: $KUBECONFIG where none runs with this data folder)`,
+  )
 export const outputOption = (kinds: readonly string[]): Option =>
   new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
 

@@ -143,7 +143,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .command('list')
     .description('all verdicts, one a line')
     .addOption(dataOption())
-    .addOption(kubeconfigOption())
+    .addOption(kubeconfigOption('ImageVerdict'))
     .addOption(outputOption(['table', 'json']))
     .addHelpText(
       'after',
@@ -155,9 +155,9 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
   verdicts
     .command('show')
     .description('one verdict with its evidence')
-    .argument('<name>', 'name, or the beginning of one')
+    .argument('<name>', 'name, or the beginning of one (8 characters or more)')
     .addOption(dataOption())
-    .addOption(kubeconfigOption())
+    .addOption(kubeconfigOption('ImageVerdict'))
     .addOption(outputOption(['text', 'json']))
     .addHelpText('after', '\nExample:\n  drawbridge verdicts show sha256-3dc045bd\n')
     .action(async (name: string, options: { data: string; kubeconfig?: string; output: 'text' | 'json' }) =>
@@ -166,7 +166,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
   verdicts
     .command('release')
     .description('let an image be deployed again; only later evidence brings the verdict back')
-    .argument('<name>', 'name, or the beginning of one')
+    .argument('<name>', 'name, or the beginning of one (8 characters or more)')
     .requiredOption('--reason <text>', 'why; kept with the verdict')
     .addOption(
       new Option('--as <kind>', 'what the finding was')
@@ -179,7 +179,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       isoTime,
     )
     .addOption(dataOption())
-    .addOption(kubeconfigOption())
+    .addOption(kubeconfigOption('ImageVerdict'))
     .addHelpText(
       'after',
       '\nExample:\n  drawbridge verdicts release sha256-3dc045bd --as false-positive --reason "the build tool unpacks itself"\n',
@@ -206,7 +206,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .description('all exceptions: who, from what, until when, why, and how often they are used')
     .option('-f, --file <path>', 'of files or folders instead; can be repeated', collect)
     .addOption(dataOption())
-    .option('--kubeconfig <file>', 'read AdmissionException objects of this cluster instead of asking a local server')
+    .addOption(kubeconfigOption('AdmissionException'))
     .addOption(outputOption(['table', 'json']))
     .addHelpText(
       'after',

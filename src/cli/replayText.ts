@@ -3,6 +3,9 @@ import type { Explanation } from '../correlator/explain.ts'
 import type { ReplayReport } from '../correlator/replay.ts'
 import { clean, table } from './io.ts'
 
+/** Lines about what could not be decoded: of a file that holds no alerts at all, every line is one. `-o json` has more of them. */
+const MAX_REFUSED = 20
+
 /** The whole report; `thresholds` are those of the replay. */
 export function replayText(
   report: ReplayReport,
@@ -25,8 +28,8 @@ export function replayText(
     withoutImage === undefined || isEmpty(withoutImage)
       ? ''
       : `no image\n${explanationText(withoutImage, thresholds)}\n`,
-    ...refused.map(({ line, code }) => `line ${line}: refused: ${code}\n`),
-    refusedUnlisted === 0 ? '' : `${refusedUnlisted} more refused\n`,
+    ...refused.slice(0, MAX_REFUSED).map(({ line, code }) => `line ${line}: refused: ${code}\n`),
+    refusals <= MAX_REFUSED ? '' : `${refusals - MAX_REFUSED} more refused\n`,
     `${lines} ${lines === 1 ? 'line' : 'lines'}, ${decoded} decoded, ${refusals} refused; ${images.length} ${images.length === 1 ? 'image' : 'images'}\n`,
   ].join('')
 }

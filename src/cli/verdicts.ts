@@ -56,9 +56,11 @@ async function find(name: string, access: VerdictAccess, io: CliIo): Promise<Ima
   const matches = (await access.list()).filter((verdict) => verdict.name.startsWith(beginning))
   if (matches.length === 1 && beginning.length >= SHORTEST_BEGINNING) return matches[0]!
   const problem =
-    matches.length < 2
+    matches.length === 0
       ? `no verdict ${name}; "drawbridge verdicts list" shows them`
-      : `${name} is the beginning of ${matches.length} verdicts; give more of the name`
+      : matches.length === 1
+        ? `${name} is too short for the beginning of a name; give ${SHORTEST_BEGINNING} characters or more`
+        : `${name} is the beginning of ${matches.length} verdicts; give more of the name`
   io.err(`drawbridge: ${clean(problem)}\n`)
   return undefined
 }

@@ -142,6 +142,15 @@ line 2: refused: not-json
     )
   })
 
+  it('names twenty lines that it cannot read, and counts the others', async () => {
+    const { code, out } = await replay('no alert\n'.repeat(23))
+    assert.equal(code, 2)
+    assert.match(
+      out,
+      /^line 1: refused: not-json\n[^]*^line 20: refused: not-json\n3 more refused\n23 lines, 0 decoded, 23 refused; 0 images\n$/m,
+    )
+  })
+
   it('survives __proto__, deep nesting, bytes that are not UTF-8, and lets no rule move the cursor', async () => {
     const hostile = [
       '{"__proto__": {"rule": "x"}, "rule": "constructor", "time": "2026-11-22T06:08:15Z", "output_fields": {"__proto__": 1}}',

@@ -143,10 +143,10 @@ TIME                  SENSOR  RULE                                      CLASS  W
 
   for (const [name, message] of [
     ['sha256-9', 'drawbridge: no verdict sha256-9; "drawbridge verdicts list" shows them\n'],
-    ['s', 'drawbridge: no verdict s; "drawbridge verdicts list" shows them\n'],
+    ['sha256-', 'drawbridge: sha256- is too short for the beginning of a name; give 8 characters or more\n'],
     ['\u001b[2J', 'drawbridge: no verdict ?[2J; "drawbridge verdicts list" shows them\n'],
   ] as const) {
-    it(`ends with 1 for ${JSON.stringify(name)}, which is none`, async () => {
+    it(`ends with 1 for ${JSON.stringify(name)}, which is none or too short`, async () => {
       for (const argv of [
         ['show', name],
         ['release', name, '--reason', 'x'],

@@ -124,7 +124,7 @@ describe('verdicts impact', () => {
     `free       DaemonSet/d     1     allowed   shop/web@${DIGEST}\n` +
     'shop       Deployment/web  2     denied    shop/web:1\n' +
     'soft       Pod/p           1     warned    mirror.example/web:latest\n' +
-    '\n4 pods run it; a denial would hit 1 workloads in 1 namespaces\n'
+    '\n4 pods run it; a denial would hit 1 workload in 1 namespace\n'
 
   for (const target of [NAME, NAME.slice(0, 15), DIGEST, 'shop/web:1', `anything@${DIGEST}`]) {
     it(`finds the image by ${target.slice(0, 30)}`, async () =>
@@ -133,6 +133,7 @@ describe('verdicts impact', () => {
 
   for (const [target, message] of [
     ['sha256-bbbbbbbb', 'no verdict sha256-bbbbbbbb; "drawbridge verdicts list" shows them'],
+    ['sha256-', 'sha256- is too short for the beginning of a name; give 8 characters or more'],
     ['NO SUCH', 'NO SUCH is no digest, no image and no name of a verdict'],
   ] as const) {
     it(`refuses ${target}`, async () =>

@@ -188,12 +188,13 @@ export class RunningProgram {
 /** Runs a command of the CLI to its end. */
 export function cli(
   args: readonly string[],
-  options: { readonly input?: string; readonly cwd?: string } = {},
+  options: { readonly input?: string; readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): { readonly code: number | null; readonly out: string; readonly err: string } {
   const result = spawnSync(process.execPath, [program, ...args], {
     encoding: 'utf8',
     cwd: options.cwd ?? root,
     input: options.input ?? '',
+    env: { ...process.env, ...options.env },
     timeout: 30_000,
   })
   return { code: result.status, out: result.stdout, err: result.stderr }
