@@ -41,7 +41,7 @@ test-cluster: build ## tests on a real API server
 	@npm run --silent compile && npm run --silent test:cluster
 
 manifests: build ## write the generated files under manifests/ again
-	@npm run --silent compile && UPDATE_MANIFESTS=yes node_modules/.bin/mocha --grep 'in step|webhook' > /dev/null; git status --short manifests
+	@npm run --silent compile && UPDATE_MANIFESTS=yes node_modules/.bin/mocha --grep 'UPDATE_MANIFESTS' > /dev/null; git status --short manifests
 
 clean: ## delete what was built
 	@rm -rf dist coverage
