@@ -341,6 +341,18 @@ describe('failing closed', () => {
     assert.deepEqual(outcomes, ['failed', 'failed'])
   })
 
+  it('does so while the API server still waits', async () => {
+    const { mutate, validate } = endpoints({ live: () => new Promise(() => undefined) })
+    const wait = 1000
+    // Begins before the handlers do: only an answer that keeps something back of the time is there first.
+    const givesUp = new Promise<'too late'>((resolve) => setTimeout(() => resolve('too late'), wait))
+    const answers = [mutate, validate].map((handler) => Promise.race([handler(bytes(review()), wait), givesUp]))
+    for (const answer of await Promise.all(answers)) {
+      assert.ok(answer !== 'too late', 'the API server has given up')
+      assert.equal(responseOf(answer).status?.code, 504)
+    }
+  })
+
   it('lets nobody see a live read that fails after its deadline', async () => {
     const rejections: ((error: Error) => void)[] = []
     const { validate } = endpoints({ live: () => new Promise((_resolve, reject) => void rejections.push(reject)) })

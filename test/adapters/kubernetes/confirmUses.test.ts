@@ -70,6 +70,14 @@ describe('confirming uses of exceptions', () => {
     ],
     ['nothing for a pod that refers to nothing', live('u', { annotations: null }), ['legacy'], [], ['not-referred 1']],
     ['nothing for a pod of last week', live('u', { creationTimestamp: at(600_000) }), ['legacy'], [], ['not-recent 1']],
+    [
+      'a pod of five minutes ago',
+      live('u', { creationTimestamp: at(300) }),
+      ['legacy'],
+      ['legacy by shop/Pod/web'],
+      [],
+    ],
+    ['nothing for an older one', live('u', { creationTimestamp: at(301) }), ['legacy'], [], ['not-recent 1']],
     ['nothing for a pod without a time', live('u', { creationTimestamp: 'x' }), ['legacy'], [], ['not-recent 1']],
     [
       'an old pod that somebody changed just now',
