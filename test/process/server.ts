@@ -135,11 +135,15 @@ export class RunningProgram {
     let ended = false
     void exited.then(() => (ended = true))
     const path = join(data, 'server.json')
-    await until('server.json of this process', () => {
-      if (ended) assert.fail(`the server did not start:\n${output}`)
-      if (!existsSync(path)) return undefined
-      return (JSON.parse(readFileSync(path, 'utf8')) as { pid: number }).pid === child.pid
-    })
+    await until(
+      'server.json of this process',
+      () => {
+        if (ended) assert.fail(`the server did not start:\n${output}`)
+        if (!existsSync(path)) return undefined
+        return (JSON.parse(readFileSync(path, 'utf8')) as { pid: number }).pid === child.pid
+      },
+      60_000,
+    )
     const file = JSON.parse(readFileSync(path, 'utf8')) as ServerFile
     return new RunningProgram(child, file, () => output, exited)
   }
