@@ -90,7 +90,7 @@ describe('the guard of verdicts', () => {
     ])
     // Its end takes a moment: the next file's status writes must not meet it.
     await waitFor(
-      async () => (await patchStatus('verdict-cluster-admin', STATUS)).stderr.includes('only Drawbridge') === false,
+      async () => !(await patchStatus('verdict-cluster-admin', STATUS)).stderr.includes('only Drawbridge'),
       30_000,
       'the policy to be gone',
     )
