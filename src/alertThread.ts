@@ -22,7 +22,7 @@ import type { Listener } from './server/listener.ts'
 import { createTokenReviews } from './server/tokenReviews.ts'
 import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
-import type { ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
+import type { Decision, ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
@@ -48,6 +48,7 @@ export interface AlertThreadApi {
   listVerdicts(parameters: undefined): readonly unknown[]
   getVerdict(parameters: { readonly name: string }): unknown
   release(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
+  confirm(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   metrics(parameters: undefined): Promise<unknown>
   setCertificate(parameters: { readonly certificate: string; readonly key: string }): void
   setCredentials(parameters: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): void
@@ -147,6 +148,7 @@ const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
   listVerdicts: () => correlator.list(),
   getVerdict: ({ name }: { readonly name: string }) => correlator.get(name),
   release,
+  confirm,
   metrics: async () => {
     observer.verdictsCounted(countByPhase())
     return registry.getMetricsAsJSON()
@@ -252,27 +254,34 @@ async function start(): Promise<{ readonly port: number }> {
 const RELEASE_KINDS: readonly string[] = ['false-positive', 'accepted', 'fixed'] satisfies readonly Release['as'][]
 const MAXIMUM_TEXT = 512
 
-/** Checks what came over HTTP; errors are named so that the admin listener answers 400 or 404. */
 async function release({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
-  const { by, reason, as = 'fixed', until } = (decision ?? {}) as Readonly<Record<string, unknown>>
+  const said = checkDecision(name, decision)
+  const { as = 'fixed' } = decision as Readonly<Record<string, unknown>>
+  if (typeof as !== 'string' || !RELEASE_KINDS.includes(as))
+    throw named('InvalidError', `as must be one of ${RELEASE_KINDS.join(', ')}`)
+  const released = await correlator.release(name, { ...said, as: as as Release['as'] })
+  await applying
+  return released
+}
+
+async function confirm({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
+  const confirmed = await correlator.confirm(name, checkDecision(name, decision))
+  await applying
+  return confirmed
+}
+
+/** Checks what came over HTTP; errors are named so that the admin listener answers 400 or 404. */
+function checkDecision(name: string, decision: unknown): Omit<Decision, 'at'> {
+  const { by, reason, until } = (decision ?? {}) as Readonly<Record<string, unknown>>
   const isText = (value: unknown): value is string =>
     typeof value === 'string' && value.trim() !== '' && value.length <= MAXIMUM_TEXT
   if (!isText(by) || !isText(reason))
     throw named('InvalidError', `by and reason are needed, as text of at most ${MAXIMUM_TEXT} characters`)
-  if (typeof as !== 'string' || !RELEASE_KINDS.includes(as))
-    throw named('InvalidError', `as must be one of ${RELEASE_KINDS.join(', ')}`)
   const end = until === undefined ? undefined : timeOf(until)
   if (end !== undefined && !(end > Date.now()))
     throw named('InvalidError', 'until must be a time in the future, for example 2026-12-31T00:00:00Z')
   if (correlator.get(name) === undefined) throw named('NotFoundError', `no verdict ${name.slice(0, 100)}`)
-  const released = await correlator.release(name, {
-    by,
-    reason,
-    as: as as Release['as'],
-    ...(end === undefined ? {} : { until: end }),
-  })
-  await applying
-  return released
+  return { by, reason, ...(end === undefined ? {} : { until: end }) }
 }
 
 /** Milliseconds since the epoch of an RFC 3339 text, NaN for anything else. */

@@ -86,6 +86,7 @@ export async function startAlertThread(host: {
       list: async () => remote().listVerdicts(undefined),
       get: async (name) => remote().getVerdict({ name }),
       release: async (name, decision) => remote().release({ name, decision }),
+      confirm: async (name, decision) => remote().confirm({ name, decision }),
     },
     metrics: async () => (current === undefined ? [] : current.remote.metrics(undefined)),
     async setCertificate(certificate, key) {

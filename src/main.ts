@@ -15,7 +15,7 @@ import type { ListedException } from './policy/exceptionUses.ts'
 import { parseReference } from './kube/reference.ts'
 import { resolveNamespace } from './policy/namespace.ts'
 import { createVerdictIndex, findFlagged } from './verdicts/index.ts'
-import type { ImageVerdict } from './verdicts/types.ts'
+import type { Decision, ImageVerdict } from './verdicts/types.ts'
 import { renderManifests } from '../manifests/render.ts'
 import { banner } from './cli/banner.ts'
 
@@ -60,14 +60,20 @@ async function localVerdicts(data: string): Promise<VerdictAccess> {
     if (answer.status === 404) return undefined
     throw new Error((answer.body as { error?: string }).error ?? `status ${answer.status}`)
   }
+  const decide = async (
+    name: string,
+    what: 'release' | 'confirm',
+    { until, ...decision }: Omit<Decision, 'at'>,
+  ): Promise<ImageVerdict | undefined> =>
+    (await ask('POST', `/api/v1/verdicts/${encodeURIComponent(name)}/${what}`, {
+      ...decision,
+      ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+    })) as ImageVerdict | undefined
   return {
     list: async () => ((await ask('GET', '/api/v1/verdicts')) as { items: ImageVerdict[] }).items,
     get: async (name) => (await ask('GET', `/api/v1/verdicts/${encodeURIComponent(name)}`)) as ImageVerdict | undefined,
-    release: async (name, { until, ...decision }) =>
-      (await ask('POST', `/api/v1/verdicts/${encodeURIComponent(name)}/release`, {
-        ...decision,
-        ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
-      })) as ImageVerdict | undefined,
+    release: async (name, decision) => decide(name, 'release', decision),
+    confirm: async (name, decision) => decide(name, 'confirm', decision),
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a started server prints: where it listens, and three lines to try it. */
+import { sources } from '../alerts/sources/index.ts'
 
 /** The text for people. `examples` are the files of this repository, so the lines work where the server was started. */
 export function banner(
@@ -10,7 +11,8 @@ export function banner(
     options.standalone ? 'Drawbridge is up (standalone: no cluster, SQLite ledger).' : 'Drawbridge is up.',
     '',
     `  webhook  ${webhook}/mutate and /validate`,
-    `  alerts   ${alerts}/alerts/falco and /alerts/falcosidekick (token: ${options.data}/alert-token)`,
+    `  alerts   ${alerts}/alerts/<sensor> (token: ${options.data}/alert-token)`,
+    `           sensors: ${sources.map(({ name }) => name).join(', ')}`,
     `  admin    ${admin}/livez, /readyz, /metrics and /api/v1/verdicts (token: ${options.data}/admin-token)`,
     `  CA       ${server.ca}`,
     '',

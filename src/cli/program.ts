@@ -2,13 +2,14 @@
 import { Command, CommanderError, Option } from 'commander'
 import { hostname } from 'node:os'
 import { sources } from '../alerts/sources/index.ts'
+import { addDecisionCommands } from './decisionCommands.ts'
 import { listExceptions, readExceptions } from './exceptions.ts'
 import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addJudgingCommands } from './judgingCommands.ts'
-import { collect, dataOption, isoTime, kubeconfigOption, outputOption, portNumber } from './options.ts'
-import { listVerdicts, releaseVerdict, showVerdict } from './verdicts.ts'
+import { collect, dataOption, kubeconfigOption, outputOption, portNumber } from './options.ts'
+import { listVerdicts, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
 import type { OpenScan } from './scan.ts'
@@ -127,7 +128,9 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       },
     )
 
-  const verdicts = program.command('verdicts').description('flagged images: list, show, release, what they block')
+  const verdicts = program
+    .command('verdicts')
+    .description('flagged images: list, show, confirm, release, what they block')
   const withAccess = async (
     options: { data: string; kubeconfig?: string },
     use: (access: VerdictAccess) => Promise<number>,
@@ -163,40 +166,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .action(async (name: string, options: { data: string; kubeconfig?: string; output: 'text' | 'json' }) =>
       withAccess(options, (access) => showVerdict(name, options, access, io)),
     )
-  verdicts
-    .command('release')
-    .description('let an image be deployed again; only later evidence brings the verdict back')
-    .argument('<name>', 'name, or the beginning of one (8 characters or more)')
-    .requiredOption('--reason <text>', 'why; kept with the verdict')
-    .addOption(
-      new Option('--as <kind>', 'what the finding was')
-        .choices(['false-positive', 'accepted', 'fixed'])
-        .default('fixed'),
-    )
-    .option(
-      '--until <time>',
-      'end of what false-positive and accepted silence (default: 30 days; 365 at most)',
-      isoTime,
-    )
-    .addOption(dataOption())
-    .addOption(kubeconfigOption('ImageVerdict'))
-    .addHelpText(
-      'after',
-      '\nExample:\n  drawbridge verdicts release sha256-3dc045bd --as false-positive --reason "the build tool unpacks itself"\n',
-    )
-    .action(
-      async (
-        name: string,
-        options: {
-          data: string
-          kubeconfig?: string
-          reason: string
-          as: 'false-positive' | 'accepted' | 'fixed'
-          until?: number
-        },
-      ) => withAccess(options, (access) => releaseVerdict(name, options, access, io)),
-    )
-
+  addDecisionCommands(verdicts, io, withAccess)
   addWorkloadCommands(verdicts, io, actions.openWorkloads, done)
 
   program

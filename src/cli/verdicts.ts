@@ -1,5 +1,5 @@
-/** `drawbridge verdicts list|show|release`: what is flagged, why, and the way back. */
-import { decisionEnd } from '../verdicts/decisions.ts'
+/** `drawbridge verdicts list|show|release|confirm`: what is flagged, why, and what people decide about it. */
+import { decisionEnd, isConfirmed } from '../verdicts/decisions.ts'
 import type { Decision, ImageVerdict, Release } from '../verdicts/types.ts'
 import { countedContributions } from '../verdicts/phase.ts'
 import { scoreAt } from '../verdicts/score.ts'
@@ -12,6 +12,8 @@ export interface VerdictAccess {
   get(name: string): Promise<ImageVerdict | undefined>
   /** Undefined: there is no such verdict. */
   release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict | undefined>
+  /** Undefined: there is no such verdict. */
+  confirm(name: string, decision: Omit<Decision, 'at'>): Promise<ImageVerdict | undefined>
 }
 
 const imageOf = (verdict: ImageVerdict): string => verdict.references[0] ?? verdict.digests[0] ?? '(unknown)'
@@ -166,5 +168,34 @@ export async function releaseVerdict(
   io.out(
     `released ${released.name} (${imageOf(released)}); it returns only on evidence later than ${time(released.release?.at ?? io.now())}\n`,
   )
+  return EXIT.ok
+}
+
+/** `verdicts confirm NAME`. */
+export async function confirmVerdict(
+  name: string,
+  decision: { readonly reason: string; readonly until?: number | undefined },
+  access: VerdictAccess,
+  io: CliIo,
+): Promise<number> {
+  const verdict = await find(name, access, io)
+  if (verdict === undefined) return EXIT.no
+  if (isConfirmed(verdict, io.now()) && verdict.confirm !== undefined) {
+    const { at, by, reason } = verdict.confirm
+    io.err(`drawbridge: ${verdict.name} is confirmed already: ${time(at)} by ${clean(by)}: ${clean(reason)}\n`)
+    return EXIT.no
+  }
+  const { reason, until } = decision
+  const confirmed = await access.confirm(verdict.name, {
+    by: io.user,
+    reason,
+    ...(until === undefined ? {} : { until }),
+  })
+  if (confirmed === undefined) {
+    io.err(`drawbridge: no verdict ${verdict.name} any more\n`)
+    return EXIT.no
+  }
+  const end = time(decisionEnd(confirmed.confirm ?? { at: io.now(), until }))
+  io.out(`confirmed ${confirmed.name} (${imageOf(confirmed)}); it is denied everywhere until ${end}\n`)
   return EXIT.ok
 }

@@ -53,6 +53,7 @@ import { createRoom } from './room.ts'
 import { createSenderLimits, timeRefused } from './senderLimits.ts'
 import { createTags } from './tags.ts'
 import { createUpkeep } from './upkeep.ts'
+import { createWaiting } from './waiting.ts'
 import { createWriter, NoRoomError, NoSuchVerdictError } from './writer.ts'
 
 /** See Correlator (api.ts) for what each method promises. */
@@ -80,7 +81,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const listeners = new Set<(change: VerdictChange) => void>()
   const seen = createSeenEvents(limits.seenEvents)
   const inFlight = new Map<string, Promise<unknown>>()
-  const parked = new Map<string, ParkedAlert>()
+  const parked = createWaiting((alert) => classify(alert, options.rules).class)
   const unattributed: Outcome[] = []
   const waitingEvidence = new Map<string, VerdictFacts>()
   const evidenceWrittenAt = new LRUCache<string, number>({ max: 10_000 })
@@ -247,15 +248,19 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
         decision: 'no-weight',
         reason: `${reason}; ${classify(alert, options.rules).class} weighs nothing`,
       }
+    if (parked.isFull(alert))
+      return keepUnattributed(alert, `${reason}; enough alerts of this rule and container wait already`)
     const entry: ParkedAlert = { id: key, alert, since: receivedAt }
+    // Before the write: the others of the request must see that it has its place.
+    parked.add(entry)
     try {
       await parking.park([entry])
     } catch (error) {
+      parked.delete(key)
       // Other alerts of the request must not fail because nobody knows this container.
       if (error instanceof StoreBusyError) return keepUnattributed(alert, `${reason}; ${error.message}`)
       throw error
     }
-    parked.set(key, entry)
     return { alert, decision: 'parked', reason }
   }
 
@@ -302,7 +307,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       seen.settle(entry.id, outcome.decision)
       decided(outcome)
     } catch (error) {
-      parked.set(entry.id, entry)
+      parked.add(entry)
       throw error
     }
   }
@@ -312,7 +317,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     await upkeep.sweep()
     await inBackground('update names', names.sweep())
     await inBackground('delete expired', room.removeExpired(limits.expiredMs))
-    for (const entry of Array.from(parked.values())) {
+    for (const entry of parked.list()) {
       await inBackground('retry parked', retry(entry, now - entry.since > limits.parkedMs))
     }
     for (const name of Array.from(waitingEvidence.keys())) {
@@ -329,7 +334,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       for (const verdict of verdicts)
         if (ledger.get(verdict.name) === undefined) publish({ name: verdict.name, verdict })
       for (const entry of await parking.list()) {
-        parked.set(entry.id, entry)
+        parked.add(entry)
         seen.add(entry.id)
       }
       return problems
@@ -344,7 +349,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     },
     observeContainer: async (record) => {
       await inBackground('update names', names.update(record))
-      for (const entry of Array.from(parked.values())) {
+      for (const entry of parked.list()) {
         if (mayBelongTo(entry, record)) await inBackground('retry parked', retry(entry, false))
       }
     },

@@ -19,6 +19,8 @@ export interface VerdictApi {
   get(name: string): Promise<unknown>
   /** Rejects with an error named `NotFoundError` or `InvalidError` for what the caller did wrong. */
   release(name: string, decision: unknown): Promise<unknown>
+  /** As release. */
+  confirm(name: string, decision: unknown): Promise<unknown>
 }
 
 /** Why the server is not ready: named reasons; empty when it is. */
@@ -74,23 +76,29 @@ export function adminApp(options: {
         : jsonReply(200, verdict),
     )
   })
-  app.post('/api/v1/verdicts/:name/release', requireJson, readBody(ADMIN_LIMIT_BYTES), async (request, response) => {
-    let decision: unknown
-    try {
-      decision = JSON.parse(bodyOf(request).toString('utf8'))
-    } catch {
-      sendReply(response, errorReply(400, 'the body is not JSON; wanted {"by": ..., "reason": ..., "as": ...}'))
-      return
-    }
-    try {
-      sendReply(response, jsonReply(200, await options.verdicts.release(String(request.params['name']), decision)))
-    } catch (error) {
-      const { name, message } = error as Error
-      if (name === 'NotFoundError') sendReply(response, errorReply(404, message))
-      else if (name === 'InvalidError') sendReply(response, errorReply(400, message))
-      else throw error
-    }
-  })
+  for (const [what, wanted] of [
+    ['release', '{"by": ..., "reason": ..., "as": ...}'],
+    ['confirm', '{"by": ..., "reason": ...}'],
+  ] as const) {
+    const path = `/api/v1/verdicts/:name/${what}`
+    app.post(path, requireJson, readBody(ADMIN_LIMIT_BYTES), async (request, response) => {
+      let decision: unknown
+      try {
+        decision = JSON.parse(bodyOf(request).toString('utf8'))
+      } catch {
+        sendReply(response, errorReply(400, `the body is not JSON; wanted ${wanted}`))
+        return
+      }
+      try {
+        sendReply(response, jsonReply(200, await options.verdicts[what](String(request.params['name']), decision)))
+      } catch (error) {
+        const { name, message } = error as Error
+        if (name === 'NotFoundError') sendReply(response, errorReply(404, message))
+        else if (name === 'InvalidError') sendReply(response, errorReply(400, message))
+        else throw error
+      }
+    })
+  }
   app.get('/api/v1/exceptions', (_request, response) => {
     sendReply(response, jsonReply(200, { items: options.exceptions() }))
   })

@@ -77,6 +77,11 @@ async function verdicts(
         const verdict = known.find((one) => one.name === name)
         return Promise.resolve(verdict && { ...verdict, release: { ...decision, at: NOON } })
       },
+      confirm(name, decision) {
+        notes.push({ confirm: name, ...decision })
+        const verdict = known.find((one) => one.name === name)
+        return Promise.resolve(verdict && { ...verdict, confirm: { ...decision, at: NOON } })
+      },
       close() {
         notes.push('closed')
         return Promise.resolve()
@@ -202,6 +207,37 @@ TIME                  SENSOR  RULE                                      CLASS  W
     assert.equal(notes.length, 2)
   })
 
+  it('confirm: by the person at the keyboard, with a reason, and says until when', async () => {
+    const { code, out, notes } = await verdicts(['confirm', 'sha256-3dc0', '--reason', 'it mines', '--data', 'd'])
+    assert.deepEqual(
+      [code, out],
+      [
+        0,
+        `confirmed ${DENYING.name} (registry.example/shop/web:1.4.2); it is denied everywhere until 2026-12-22T12:00:00Z\n`,
+      ],
+    )
+    assert.deepEqual(notes, [
+      { data: 'd', kubeconfig: undefined },
+      { confirm: DENYING.name, by: 'jane', reason: 'it mines' },
+      'closed',
+    ])
+    const short = await verdicts(['confirm', DENYING.name, '--reason', 'x', '--until', '2026-11-30'])
+    assert.match(short.out, /everywhere until 2026-11-30T00:00:00Z\n$/)
+  })
+
+  it('does not confirm twice, but again after a release or the end of the first', async () => {
+    const confirm = { by: 'ann', reason: 'seen', at: NOON - HOUR }
+    const of = (verdict: Partial<ImageVerdict>): Promise<Ran> =>
+      verdicts(['confirm', DENYING.name, '--reason', 'me too'], [{ ...DENYING, confirm, ...verdict }])
+    const { code, err } = await of({})
+    assert.equal(code, 1)
+    assert.match(err, /^drawbridge: sha256-\S+ is confirmed already: 2026-11-22T11:00:00Z by ann: seen\n$/)
+    assert.equal((await of({ confirm: { ...confirm, until: NOON - 1 } })).code, 0)
+    assert.equal((await of({ release: { by: 'jane', reason: 'x', at: NOON - 60_000, as: 'fixed' } })).code, 0)
+    assert.equal((await verdicts(['confirm', 'ref-9999999999', '--reason', 'x'])).code, 1)
+    assert.equal((await verdicts(['confirm', DENYING.name])).code, 2)
+  })
+
   it('closes the connection when a command fails', async () => {
     const notes: string[] = []
     const { code, err } = await run(['verdicts', 'list'], {
@@ -211,6 +247,7 @@ TIME                  SENSOR  RULE                                      CLASS  W
             list: failing,
             get: failing,
             release: failing,
+            confirm: failing,
             close() {
               notes.push('closed')
               return Promise.resolve()

@@ -439,6 +439,28 @@ describe('correlator', () => {
       )
     })
 
+    it('gives one unknown container only a share of the lot, each rule, sender and target its own', async () => {
+      const it = await rig({ directory: directoryOf(), parking: createMemoryParkingLot(200) })
+      let time = NOW - HOUR
+      const flood = async (count: number, fields: (n: number) => Partial<RuntimeAlert>): Promise<number> => {
+        const outcomes = await it.handle(
+          Array.from({ length: count }, (_, n) => alert({ ...PARKED, time: time++, ...fields(n) })),
+        )
+        return outcomes.filter(({ decision }) => decision === 'parked').length
+      }
+      assert.equal(await flood(100, () => ({ target: '/bin/same' })), 8)
+      assert.equal(await flood(500, (n) => ({ target: `/tmp/${n}` })), 56)
+      assert.equal(await flood(1, () => ({ target: '/tmp/last' })), 0)
+      // Another rule, another sender, another container.
+      assert.equal(await flood(1, () => ({ rule: 'Fileless execution via memfd_create' })), 1)
+      assert.equal(await flood(1, () => ({ credential: { name: 'other' } })), 1)
+      assert.equal(await flood(1, () => ({ containerId: 'e'.repeat(64) })), 1)
+      // Once they no longer wait there is room again.
+      it.now += 121_000
+      await it.sweep()
+      assert.equal(await flood(1, () => ({ target: '/bin/same' })), 1)
+    })
+
     it('bounds the list of unattributed alerts', async () => {
       const it = await rig({ directory: directoryOf(), limits: { unattributed: 3 } })
       await it.handle(Array.from({ length: 10 }, () => alert({ containerId: undefined, pod: undefined })))

@@ -73,6 +73,16 @@ describe('known false positives', () => {
     ['a runtime that looks whether it is debugged', [{ rule: 'PTRACE anti-debug attempt' }], 'observing'],
     ['the same by Tracee', [{ detector: 'tracee', rule: 'anti_debugging' }], 'observing'],
     ['a debugger', [{ rule: 'PTRACE attached to process' }], 'warning'],
+    [
+      'a debugger that two sensors see',
+      [{ rule: 'PTRACE attached to process' }, { detector: 'tracee', rule: 'proc_mem_access' }],
+      'denying',
+    ],
+    [
+      'a package manager that two sensors see',
+      [{ rule: 'Container Drift Detected (chmod)' }, { detector: 'tracee', rule: 'dropped_executable' }],
+      'denying',
+    ],
     ['a just-in-time compiler', [{ detector: 'tracee', rule: 'dynamic_code_loading' }], 'observing'],
     ['another allocator', [{ detector: 'tracee', rule: 'ld_preload' }], 'observing'],
     [

@@ -126,7 +126,7 @@ describe('a standalone server', () => {
     )
   })
 
-  it('lists, shows and releases verdicts by command line, and the image may come back', async () => {
+  it('lists, shows, releases and confirms verdicts by command line, and the image may come back, and not', async () => {
     const list = cli(['verdicts', 'list', '--data', folder.path])
     assert.equal(list.code, 0, list.err)
     const name = /^(\S+?)…?\s+denying\s.*shop\/web:sidekick/m.exec(list.out)?.[1]
@@ -139,6 +139,14 @@ describe('a standalone server', () => {
       true,
     )
     assert.equal(cli(['verdicts', 'release', 'ref-0000000000', '--reason', 'x', '--data', folder.path]).code, 1)
+
+    // Somebody looked again: it was true.
+    const confirm = cli(['verdicts', 'confirm', name, '--reason', 'tried by a test', '--data', folder.path])
+    assert.equal(confirm.code, 0, confirm.err)
+    assert.equal(
+      (await server.review('/validate', podReview('registry.example/shop/web:sidekick'))).body.response.allowed,
+      false,
+    )
   })
 
   it('refuses a second server on the same data folder', () => {

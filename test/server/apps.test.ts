@@ -285,6 +285,14 @@ describe('the alerts app', () => {
 
 describe('the admin app', () => {
   let reasons: string[] = []
+  const decided =
+    (what: string) =>
+    (name: string, decision: unknown): Promise<unknown> => {
+      if (name === 'ref-1') return Promise.resolve({ what, name, decision })
+      const error = new Error(`no verdict ${name}`)
+      error.name = 'NotFoundError'
+      return Promise.reject(error)
+    }
   const app = adminApp({
     adminTokens: () => [TOKEN],
     notReady: () => reasons,
@@ -293,12 +301,8 @@ describe('the admin app', () => {
     verdicts: {
       list: () => Promise.resolve([{ name: 'ref-1' }]),
       get: (name) => Promise.resolve(name === 'ref-1' ? { name } : undefined),
-      release: (name, decision) => {
-        if (name === 'ref-1') return Promise.resolve({ name, decision })
-        const error = new Error(`no verdict ${name}`)
-        error.name = 'NotFoundError'
-        return Promise.reject(error)
-      },
+      release: decided('release'),
+      confirm: decided('confirm'),
     },
     onError: () => undefined,
   })
@@ -321,6 +325,7 @@ describe('the admin app', () => {
     for (const path of ['/api/v1/verdicts', '/api/v1/verdicts/ref-1', '/api/v1/exceptions', '/api/v1/other'])
       assert.equal((await supertest(app).get(path)).status, 401, path)
     assert.equal((await supertest(app).post('/api/v1/verdicts/ref-1/release')).status, 401)
+    assert.equal((await supertest(app).post('/api/v1/verdicts/ref-1/confirm')).status, 401)
   })
 
   it('lists exceptions', async () => {
@@ -328,17 +333,20 @@ describe('the admin app', () => {
     assert.deepEqual(body, { items: [{ name: 'legacy' }] })
   })
 
-  it('lists, shows and releases verdicts', async () => {
+  it('lists, shows, releases and confirms verdicts', async () => {
     assert.deepEqual((await authorized(supertest(app).get('/api/v1/verdicts'))).body, { items: [{ name: 'ref-1' }] })
     assert.deepEqual((await authorized(supertest(app).get('/api/v1/verdicts/ref-1'))).body, { name: 'ref-1' })
     assert.equal((await authorized(supertest(app).get('/api/v1/verdicts/ref-2'))).status, 404)
-    const release = (name: string, body: string): supertest.Test =>
-      authorized(supertest(app).post(`/api/v1/verdicts/${name}/release`))
-        .set('Content-Type', 'application/json')
-        .send(body)
-    assert.equal((await release('ref-1', '{"by":"me"}')).status, 200)
-    assert.equal((await release('ref-2', '{}')).status, 404)
-    assert.equal((await release('ref-1', '{')).status, 400)
+    for (const what of ['release', 'confirm']) {
+      const decide = (name: string, body: string): supertest.Test =>
+        authorized(supertest(app).post(`/api/v1/verdicts/${name}/${what}`))
+          .set('Content-Type', 'application/json')
+          .send(body)
+      const { status, body } = await decide('ref-1', '{"by":"me"}')
+      assert.deepEqual([status, body], [200, { what, name: 'ref-1', decision: { by: 'me' } }])
+      assert.equal((await decide('ref-2', '{}')).status, 404)
+      assert.equal((await decide('ref-1', '{')).status, 400)
+    }
   })
 })
 

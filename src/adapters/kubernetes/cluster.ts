@@ -5,7 +5,7 @@ import type { ContainerDirectory, ContainerRecord } from '../../correlator/types
 import { parseReference } from '../../kube/reference.ts'
 import type { Labels } from '../../kube/types.ts'
 import { GROUP, VERSION } from '../../kube/names.ts'
-import type { ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
+import type { Decision, ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
 import type { ExceptionSource, ListedException, OnUseCounted } from '../../policy/exceptionUses.ts'
 import type { QuarantineMode } from '../../policy/types.ts'
 import { watchBrake } from './brake.ts'
@@ -24,7 +24,7 @@ import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { reviewToken } from './tokenReview.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
-import { readVerdictObject, toRelease } from './verdictObject.ts'
+import { readVerdictObject, toDecision, toRelease } from './verdictObject.ts'
 import { shareWrites } from './writeShare.ts'
 
 export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
@@ -222,6 +222,8 @@ export interface ClusterVerdicts {
   get(name: string): Promise<ImageVerdict | undefined>
   /** In the name that the API server knows the caller by; `by` where it does not say. */
   release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict | undefined>
+  /** As release. */
+  confirm(name: string, decision: Omit<Decision, 'at'>): Promise<ImageVerdict | undefined>
   close(): Promise<void>
 }
 
@@ -239,12 +241,31 @@ async function whoAmI(client: KubernetesClient): Promise<string | undefined> {
   }
 }
 
-/** Reads and releases verdicts straight from the API server, with the rights of whoever's kubeconfig it is. */
+/** Reads, releases and confirms verdicts straight from the API server, with the rights of whoever's kubeconfig it is. */
 export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
   const client = connect(kubeconfig)
   const read = (object: unknown): ImageVerdict | undefined => {
     const reading = readVerdictObject(object)
     return reading.kind === 'verdict' ? reading.verdict : undefined
+  }
+  const decide = async (
+    name: string,
+    { by, reason, until }: Omit<Decision, 'at'>,
+    specOf: (said: Decision) => object,
+  ): Promise<ImageVerdict | undefined> => {
+    // The guard of verdicts (manifests/verdictGuard.ts) takes nobody else's name.
+    const said = { by: (await whoAmI(client)) ?? by, reason, until, at: Date.now() }
+    try {
+      return read(
+        await client.request('PATCH', `${VERDICTS_PATH}/${encodeURIComponent(name)}`, {
+          contentType: 'application/merge-patch+json',
+          body: { spec: specOf(said) },
+        }),
+      )
+    } catch (error) {
+      if (error instanceof KubernetesError && error.status === 404) return undefined
+      throw error
+    }
   }
   return {
     async list() {
@@ -259,21 +280,9 @@ export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
         throw error
       }
     },
-    async release(name, decision) {
-      // The guard of verdicts (manifests/verdictGuard.ts) takes nobody else's name.
-      const by = (await whoAmI(client)) ?? decision.by
-      try {
-        return read(
-          await client.request('PATCH', `${VERDICTS_PATH}/${encodeURIComponent(name)}`, {
-            contentType: 'application/merge-patch+json',
-            body: { spec: { release: toRelease({ ...decision, by, at: Date.now() }) } },
-          }),
-        )
-      } catch (error) {
-        if (error instanceof KubernetesError && error.status === 404) return undefined
-        throw error
-      }
-    },
+    release: async (name, decision) =>
+      decide(name, decision, (said) => ({ release: toRelease({ ...said, as: decision.as }) })),
+    confirm: async (name, decision) => decide(name, decision, (said) => ({ confirm: toDecision(said) })),
     async close() {
       client.close()
     },
