@@ -114,6 +114,8 @@ export interface ReachInput {
   readonly scores: Scores
   /** The verdict whose phase still holds. */
   readonly latched: ImageVerdict | undefined
+  /** Of `latched` if it waits for a person: what was due then. */
+  readonly waiting?: Scores | undefined
   readonly warnAt: number
   readonly denyAt: number
   readonly now: number
@@ -129,7 +131,7 @@ export interface ReachDecision {
 
 /** The reach that follows from the scores. It never shrinks, except that a namespace that was spared is no longer when there is reason. */
 export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision {
-  const { counted, scores, latched, warnAt, denyAt } = input
+  const { counted, scores, latched, waiting, warnAt, denyAt } = input
   const before = latched === undefined ? NOWHERE : reachOf(latched)
   const above = (least: number): readonly string[] =>
     [...scores.own].flatMap(([namespace, score]) => (score >= least ? [namespace] : []))
@@ -139,7 +141,8 @@ export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision
     denying: before.denying,
     warning: [...before.warning, ...above(warnAt)],
   })
-  if (latched?.phase === 'pending') return { reach: onlyWarning, widened: false }
+  // What waits for a person goes on waiting. What waits in one namespace, for evidence that counts there only, holds up nobody else.
+  if (waiting !== undefined && waiting.shared >= denyAt) return { reach: onlyWarning, widened: false }
 
   const evidence = evidenceNamespaces(counted.filter(({ own }) => own !== true))
   const due = scores.shared >= denyAt
@@ -147,16 +150,27 @@ export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision
   if (before.elsewhere !== 'denying') {
     const inside = due ? evidenceNamespaces(counted) : above(denyAt)
     const added = inside.filter((namespace) => !before.denying.includes(namespace))
-    const denials: readonly (string | undefined)[] = due ? (everywhere || added.length > 0 ? [undefined] : []) : added
-    for (const namespace of denials) {
+    const holdOf = (namespace: string | undefined, from: readonly string[]): Hold | undefined => {
       const { name, digests, references, now } = input
-      const from = namespace === undefined ? evidence : [namespace]
-      const hold = rules.hold?.({ name, digests, references, namespace, evidence: from, now })
+      return rules.hold?.({ name, digests, references, namespace, evidence: from, now })
+    }
+    if (due && (everywhere || added.length > 0)) {
+      const hold = holdOf(undefined, evidence)
       if (hold !== undefined) return { reach: onlyWarning, hold, widened: false }
     }
     if (!everywhere) {
-      const denying = [...before.denying, ...added]
-      return { reach: bounded({ ...onlyWarning, denying }), widened: denials.length > 0 }
+      const held = new Map<string, Hold>()
+      for (const namespace of due ? [] : added) {
+        if ((waiting?.own.get(namespace) ?? 0) >= denyAt) continue
+        const hold = holdOf(namespace, [namespace])
+        if (hold !== undefined) held.set(namespace, hold)
+      }
+      const denied = added.filter(
+        (namespace) => !held.has(namespace) && (due || (waiting?.own.get(namespace) ?? 0) < denyAt),
+      )
+      const [hold] = held.values()
+      const reach = bounded({ ...onlyWarning, denying: [...before.denying, ...denied] })
+      return { reach, hold, widened: denied.length > 0 }
     }
   }
   const reach: Reach = { elsewhere: 'denying', denying: [], warning: spared(input, before, evidence, rules) }
