@@ -13,6 +13,9 @@ export interface ImageUse {
   readonly firstSeen: number
 }
 
+/** Who ran an image in the last 24 h; one without digests is known by its references alone. */
+export type UsesOf = (image: Pick<ImageVerdict, 'digests' | 'references'>) => readonly ImageUse[]
+
 /** Why nobody is denied the image before a person decides: a stable code, and a clause for people that names no namespace. */
 export interface Hold {
   readonly code: 'pending-many-workloads' | 'pending-critical' | 'pending-protected' | 'pending-budget'
@@ -36,7 +39,7 @@ export interface ReachRules {
   /** `auto`: rule 18. `cluster`: everywhere at once. `evidence`: only where the evidence is from, a warning elsewhere. */
   readonly mode: 'auto' | 'cluster' | 'evidence'
   /** Where an image ran in the last 24 h. Absent (standalone): nobody knows, and verdicts hold everywhere. */
-  readonly usesOf?: ((digests: readonly string[]) => readonly ImageUse[]) | undefined
+  readonly usesOf?: UsesOf | undefined
   /** Whether a person has to decide first. Absent: never. */
   readonly hold?: ((denial: NewDenial) => Hold | undefined) | undefined
 }
@@ -179,7 +182,7 @@ export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision
 
 /** Namespaces where the image ran before it was denied and nothing was reported, as long as all evidence is from one other namespace. */
 function spared(
-  { digests, counted, latched }: ReachInput,
+  { digests, references, counted, latched }: ReachInput,
   before: Reach,
   evidence: readonly string[],
   { mode, usesOf }: ReachRules,
@@ -189,7 +192,9 @@ function spared(
   // Once it holds everywhere it stays so.
   if (known && before.warning.length === 0) return []
   const since = known ? (latched?.phaseSince ?? 0) : Infinity
-  const running = usesOf(digests).flatMap(({ namespace, firstSeen }) => (firstSeen <= since ? [namespace] : []))
+  const running = usesOf({ digests, references }).flatMap(({ namespace, firstSeen }) =>
+    firstSeen <= since ? [namespace] : [],
+  )
   const involved = new Set(evidenceNamespaces(counted))
   return sorted([...(known ? before.warning : []), ...running]).filter((namespace) => !involved.has(namespace))
 }

@@ -220,6 +220,26 @@ describe('correlator: reach', () => {
     )
   })
 
+  it('spares others and asks a person about a name that found no room in the verdict of its image, too', async () => {
+    // So long that the first few fill the verdict.
+    const names = Array.from({ length: 5 }, (_, n) =>
+      runs('evil/Pod/x', { reference: `evil.example/${'x'.repeat(216)}${n}:1` }),
+    )
+    for (const [workloads, expected] of [
+      [['shop/Deployment/web'], ['denying', 'warning', 'denying']],
+      [['shop/DaemonSet/web'], ['warning', 'warning', 'warning']],
+    ] as const) {
+      const shop = workloads.map((owner) => runs(owner))
+      const evil = runs('evil/Pod/x')
+      const it = await rig([...shop, evil, ...names], { budget: { perNamespace: 100, perCluster: 100 } })
+      for (const record of [...shop, evil, ...names]) await it.observeContainer(record)
+      await it.handle(names.map((record) => about(record)))
+      await it.handle([about(evil)])
+      assert.deepEqual(it.list().find(({ references }) => references.includes(IMAGE))?.digests, [])
+      assert.deepEqual(answers(it, ['evil', 'shop', 'new']), expected, workloads.join())
+    }
+  })
+
   it('goes on waiting for a person when more of the same comes later, or by another namespace', async () => {
     const shop = runs('shop/DaemonSet/web')
     const it = await rig([shop])
