@@ -105,9 +105,7 @@ const releasedAt = (at: number) => ({ ...noFacts, release: { by: 'ann', reason: 
 describe('verdicts/merge', () => {
   it('keeps what counts everywhere, however much that is heavier counts for one namespace only', () => {
     const shared = ['ptrace-attach', 'kernel-tampering'].map((name) => contribution({ class: name, weight: 60 }))
-    const own = Array.from({ length: 80 }, (_, n) =>
-      contribution({ owner: `evil/Pod/${n}`, weight: 1000, own: true }),
-    )
+    const own = Array.from({ length: 80 }, (_, n) => contribution({ owner: `evil/Pod/${n}`, weight: 1000, own: true }))
     const kept = Object.values(mergeFacts(facts(own), facts(shared)).contributions)
     assert.equal(kept.filter((item) => item.own !== true).length, 2)
     assert.ok(kept.length > 2)
