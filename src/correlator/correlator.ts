@@ -67,7 +67,8 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const usesOf: UsesOf | undefined =
     directory === undefined
       ? undefined
-      : ({ digests, references }) => directory.usesOf(digests.length > 0 ? digests : references.flatMap(tags.digestsOf))
+      : ({ digests, references }) =>
+          directory.usesOf(digests.length > 0 ? digests : references.flatMap((name) => tags.digestsOf(name)))
   const policy: VerdictPolicy = {
     thresholds: { ...THRESHOLDS, ...options.thresholds },
     reach:
