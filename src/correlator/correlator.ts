@@ -12,7 +12,7 @@ import { createVerdictIndex } from '../verdicts/index.ts'
 import { mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
 import { isConfirmed } from '../verdicts/decisions.ts'
 import { isExpired, THRESHOLDS } from '../verdicts/phase.ts'
-import { EVERYWHERE } from '../verdicts/reach.ts'
+import { EVERYWHERE, type UsesOf } from '../verdicts/reach.ts'
 import { MAX_REASON } from '../verdicts/serialize.ts'
 import {
   StoreBusyError,
@@ -63,7 +63,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   // Standalone nobody could confirm what waits, and the namespaces are only what alerts claim.
   const limited = directory === undefined ? undefined : options.reach?.budget
   const budget = createBudget(limited ?? { perNamespace: Infinity, perCluster: Infinity })
-  const usesOf = directory === undefined ? undefined : (digests: readonly string[]) => directory.usesOf(digests)
+  const tags = createTags(limits.tags)
+  // A name that has a verdict of its own has no digests in it (see ownVerdicts), but somebody may run it.
+  const usesOf: UsesOf | undefined =
+    directory === undefined
+      ? undefined
+      : ({ digests, references }) =>
+          directory.usesOf(digests.length > 0 ? digests : references.flatMap((name) => tags.digestsOf(name)))
   const policy: VerdictPolicy = {
     thresholds: { ...THRESHOLDS, ...options.thresholds },
     reach:
@@ -85,7 +91,6 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const unattributed: Outcome[] = []
   const waitingEvidence = new Map<string, VerdictFacts>()
   const evidenceWrittenAt = new LRUCache<string, number>({ max: 10_000 })
-  const tags = createTags(limits.tags)
   const senders = createSenderLimits(options.verdictsPerHour ?? (() => undefined), clock)
   let stopWatching: (() => void) | undefined
 
@@ -141,7 +146,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     list: () => ledger.list(),
     settle,
     submit: (task, name, change) => inBackground(task, writer.submit(name, change)),
-    directory,
+    usesOf,
     onExpiresSoon: (verdict) => observe.expiresSoon?.(verdict),
     clock,
   })

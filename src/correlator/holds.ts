@@ -1,7 +1,7 @@
 /** Which denials wait for a person (rule 18): the cost of a false one would be too high, or too many came at once. */
 import { matchImage, parseImagePattern } from '../kube/imagePattern.ts'
 import { parseReference } from '../kube/reference.ts'
-import type { Hold, ImageUse, NewDenial } from '../verdicts/reach.ts'
+import type { Hold, NewDenial, UsesOf } from '../verdicts/reach.ts'
 import type { Budget } from './budget.ts'
 
 /** A denial that would hit more owner workloads than this waits. */
@@ -17,7 +17,7 @@ export interface HoldOptions {
   readonly protected: Protected
   readonly budget: Budget
   /** Absent: standalone. */
-  readonly usesOf?: ((digests: readonly string[]) => readonly ImageUse[]) | undefined
+  readonly usesOf?: UsesOf | undefined
 }
 
 /** The `hold` of ReachRules. Patterns that cannot be read protect nothing: configuration is checked where it is read. */
@@ -38,7 +38,7 @@ export function createHold(options: HoldOptions): (denial: NewDenial) => Hold | 
 
   return (denial) => {
     const { namespace, evidence } = denial
-    const uses = (options.usesOf?.(denial.digests) ?? []).filter(
+    const uses = (options.usesOf?.(denial) ?? []).filter(
       (use) => namespace === undefined || use.namespace === namespace,
     )
     if (isProtectedImage(denial)) return { code: 'pending-protected', text: 'the image is protected' }

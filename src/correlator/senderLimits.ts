@@ -1,4 +1,5 @@
 /** What an alert's sender may do: accuse the containers of its own node, and so many images an hour. */
+import { LRUCache } from 'lru-cache'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { isExpired } from '../verdicts/phase.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
@@ -36,13 +37,14 @@ export function createSenderLimits(
   verdictsPerHour: (credential: string) => number | undefined,
   clock: () => number,
 ): SenderLimits {
-  // Credential -> verdict -> when it was first counted, oldest first. As many credentials as are configured, as many verdicts as each may.
-  const accused = new Map<string, Map<string, number>>()
+  // Sender -> verdict -> when it was first counted, oldest first. Of a credential that is bound to nodes each node is a sender: one that is taken over must
+  // not spend what the others may accuse.
+  const accused = new LRUCache<string, Map<string, number>>({ max: 10_000 })
 
-  const isOverBudget = (credential: string, limit: number, name: string): boolean => {
+  const isOverBudget = (sender: string, limit: number, name: string): boolean => {
     const now = clock()
-    const names = accused.get(credential) ?? new Map<string, number>()
-    accused.set(credential, names)
+    const names = accused.get(sender) ?? new Map<string, number>()
+    accused.set(sender, names)
     for (const [other, at] of names) {
       if (at <= now && now - at < HOUR_MILLISECONDS) break
       names.delete(other)
@@ -63,7 +65,12 @@ export function createSenderLimits(
         }
       const limit = verdictsPerHour(credential.name)
       const isDenied = known?.phase === 'denying' && !isExpired(known, clock())
-      if (limit === undefined || isDenied || !isOverBudget(credential.name, limit, name)) return undefined
+      if (
+        limit === undefined ||
+        isDenied ||
+        !isOverBudget(JSON.stringify([credential.name, credential.node]), limit, name)
+      )
+        return undefined
       return {
         decision: 'over-budget',
         reason: `the sender has accused ${limit} images within an hour, as many as it may: evidence without weight`,

@@ -8,6 +8,8 @@ export interface Tags {
   observe(record: Pick<ContainerRecord, 'reference' | 'digests' | 'firstSeen'>): void
   /** Whether the newest image seen under this name is surely another one. */
   namesOther(reference: string, image: Pick<ContainerRecord, 'digests'>): boolean
+  /** Digests of the newest image seen under this name; of a pinned name its own. */
+  digestsOf(reference: string): readonly string[]
 }
 
 /** Whether a normalised reference holds a digest: then it names one image for ever. */
@@ -29,5 +31,7 @@ export function createTags(max: number): Tags {
       const known = newest.peek(reference)
       return known !== undefined && !isSameImage(known, image)
     },
+    digestsOf: (reference) =>
+      isPinned(reference) ? [reference.slice(reference.indexOf('@') + 1)] : (newest.peek(reference)?.digests ?? []),
   }
 }

@@ -1,11 +1,10 @@
 /** What happens to verdicts by the passing of time alone. */
 import { LRUCache } from 'lru-cache'
 import { isExpired, isFlagged } from '../verdicts/phase.ts'
-import { reachOf } from '../verdicts/reach.ts'
+import { reachOf, type UsesOf } from '../verdicts/reach.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import { MAX_AGE_MS } from './contribute.ts'
 import { withoutIdleNamespaces } from './decide.ts'
-import type { ContainerDirectory } from './types.ts'
 import type { Change } from './writer.ts'
 
 /** How long before a verdict's end people are told. */
@@ -21,7 +20,7 @@ export interface UpkeepOptions {
   readonly settle: (current: ImageVerdict) => ImageVerdict
   /** A write that nobody waits for; never rejects. */
   readonly submit: (task: string, name: string, change: Change) => Promise<void>
-  readonly directory: Pick<ContainerDirectory, 'usesOf'> | undefined
+  readonly usesOf: UsesOf | undefined
   /** Once for each verdict and end, by each replica, again after a restart. */
   readonly onExpiresSoon: (verdict: ImageVerdict) => void
   /** Milliseconds since the epoch. */
@@ -33,7 +32,7 @@ export interface Upkeep {
   sweep(): Promise<void>
 }
 
-export function createUpkeep({ list, settle, submit, directory, onExpiresSoon, clock }: UpkeepOptions): Upkeep {
+export function createUpkeep({ list, settle, submit, usesOf, onExpiresSoon, clock }: UpkeepOptions): Upkeep {
   const startedAt = clock()
   const told = new LRUCache<string, number>({ max: 10_000 })
   let checkedAt = startedAt
@@ -49,12 +48,12 @@ export function createUpkeep({ list, settle, submit, directory, onExpiresSoon, c
 
   const endSparing = async (now: number): Promise<void> => {
     // Until then a directory that has just begun does not know who left before.
-    if (directory === undefined || now - startedAt < MAX_AGE_MS || now - checkedAt < IDLE_CHECK_MS) return
+    if (usesOf === undefined || now - startedAt < MAX_AGE_MS || now - checkedAt < IDLE_CHECK_MS) return
     checkedAt = now
     for (const verdict of list()) {
       const { elsewhere, warning } = reachOf(verdict)
       if (elsewhere !== 'denying' || warning.length === 0) continue
-      const running = new Set(directory.usesOf(verdict.digests).map(({ namespace }) => namespace))
+      const running = new Set(usesOf(verdict).map(({ namespace }) => namespace))
       if (warning.every((namespace) => running.has(namespace))) continue
       await submit('end sparing', verdict.name, { step: (current) => withoutIdleNamespaces(current, running) })
     }

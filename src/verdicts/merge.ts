@@ -108,7 +108,11 @@ export function boundFacts(facts: VerdictFacts): VerdictFacts {
   let left = MAX_FACTS_BYTES - jsonBytes(names) - Math.min(jsonBytes(people), MAX_DECISIONS_BYTES)
   const reserved = Math.min(EVIDENCE_RESERVE_BYTES, jsonBytes(evidence), left / 2)
   const strongest = Object.entries(facts.contributions).sort(byStrength)
-  const kept = takeBytes(strongest, MAX_CONTRIBUTIONS, left - reserved)
+  // Half of the room is for what counts everywhere: a tenant could push it out with heavier evidence that counts for its own namespace only.
+  const shared = strongest.filter(([, { own }]) => own !== true)
+  const first = new Set(takeBytes(shared, MAX_CONTRIBUTIONS / 2, (left - reserved) / 2))
+  const order = [...first, ...strongest.filter((entry) => !first.has(entry))]
+  const kept = takeBytes(order, MAX_CONTRIBUTIONS, left - reserved)
   left -= jsonBytes(kept)
   return {
     ...names,

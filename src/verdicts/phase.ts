@@ -115,11 +115,11 @@ function latchable(facts: VerdictFacts, previous: ImageVerdict | undefined, now:
   return facts.release === undefined || previous.phaseSince > facts.release.at || previous.phase === 'released'
 }
 
-/** What a new act is added to: an expired verdict starts over (its names and evidence stay), and what is too old is forgotten unless it denies. */
+/** What a new act is added to: an expired verdict starts over (its names and evidence stay), and what is too old is forgotten unless it denies or waits for a person. */
 export function factsToExtend(current: ImageVerdict | undefined, now: number): VerdictFacts | undefined {
   if (current === undefined) return undefined
   if (current.phase === 'expired' || isExpired(current, now)) return { ...current, contributions: {} }
-  if (current.phase === 'denying') return current
+  if (current.phase === 'denying' || current.phase === 'pending') return current
   const recent = Object.entries(current.contributions).filter(([, { last }]) => now - last <= FORGET_MS)
   return { ...current, contributions: Object.fromEntries(recent) }
 }
@@ -149,7 +149,8 @@ function decide(
     return { phase: 'denying', code: 'confirmed', text, reach, widened: false }
   }
   const scores = scoresOf(counted)
-  const input = { name, digests, references, counted, scores, latched, warnAt, denyAt, now }
+  const waiting = latched?.phase === 'pending' ? scoresOf(countedContributions(latched)) : undefined
+  const input = { name, digests, references, counted, scores, latched, waiting, warnAt, denyAt, now }
   const { reach, hold, widened } = decideReach(input, rules)
   const phase = phaseOf(reach, hold, latched)
   const held = phase === 'pending' ? hold : undefined
@@ -178,8 +179,9 @@ function decide(
 }
 
 function phaseOf(reach: Reach, hold: Hold | undefined, latched: ImageVerdict | undefined): Phase {
+  if (reach.elsewhere === 'denying') return 'denying'
   if (hold !== undefined || latched?.phase === 'pending') return 'pending'
-  if (reach.elsewhere === 'denying' || reach.denying.length > 0) return 'denying'
+  if (reach.denying.length > 0) return 'denying'
   return reach.elsewhere === 'warning' || reach.warning.length > 0 ? 'warning' : 'observing'
 }
 

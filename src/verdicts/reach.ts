@@ -13,6 +13,9 @@ export interface ImageUse {
   readonly firstSeen: number
 }
 
+/** Who ran an image in the last 24 h; one without digests is known by its references alone. */
+export type UsesOf = (image: Pick<ImageVerdict, 'digests' | 'references'>) => readonly ImageUse[]
+
 /** Why nobody is denied the image before a person decides: a stable code, and a clause for people that names no namespace. */
 export interface Hold {
   readonly code: 'pending-many-workloads' | 'pending-critical' | 'pending-protected' | 'pending-budget'
@@ -36,7 +39,7 @@ export interface ReachRules {
   /** `auto`: rule 18. `cluster`: everywhere at once. `evidence`: only where the evidence is from, a warning elsewhere. */
   readonly mode: 'auto' | 'cluster' | 'evidence'
   /** Where an image ran in the last 24 h. Absent (standalone): nobody knows, and verdicts hold everywhere. */
-  readonly usesOf?: ((digests: readonly string[]) => readonly ImageUse[]) | undefined
+  readonly usesOf?: UsesOf | undefined
   /** Whether a person has to decide first. Absent: never. */
   readonly hold?: ((denial: NewDenial) => Hold | undefined) | undefined
 }
@@ -114,6 +117,8 @@ export interface ReachInput {
   readonly scores: Scores
   /** The verdict whose phase still holds. */
   readonly latched: ImageVerdict | undefined
+  /** Of `latched` if it waits for a person: what was due then. */
+  readonly waiting?: Scores | undefined
   readonly warnAt: number
   readonly denyAt: number
   readonly now: number
@@ -129,7 +134,7 @@ export interface ReachDecision {
 
 /** The reach that follows from the scores. It never shrinks, except that a namespace that was spared is no longer when there is reason. */
 export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision {
-  const { counted, scores, latched, warnAt, denyAt } = input
+  const { counted, scores, latched, waiting, warnAt, denyAt } = input
   const before = latched === undefined ? NOWHERE : reachOf(latched)
   const above = (least: number): readonly string[] =>
     [...scores.own].flatMap(([namespace, score]) => (score >= least ? [namespace] : []))
@@ -139,7 +144,8 @@ export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision
     denying: before.denying,
     warning: [...before.warning, ...above(warnAt)],
   })
-  if (latched?.phase === 'pending') return { reach: onlyWarning, widened: false }
+  // What waits for a person goes on waiting. What waits in one namespace, for evidence that counts there only, holds up nobody else.
+  if (waiting !== undefined && waiting.shared >= denyAt) return { reach: onlyWarning, widened: false }
 
   const evidence = evidenceNamespaces(counted.filter(({ own }) => own !== true))
   const due = scores.shared >= denyAt
@@ -147,16 +153,27 @@ export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision
   if (before.elsewhere !== 'denying') {
     const inside = due ? evidenceNamespaces(counted) : above(denyAt)
     const added = inside.filter((namespace) => !before.denying.includes(namespace))
-    const denials: readonly (string | undefined)[] = due ? (everywhere || added.length > 0 ? [undefined] : []) : added
-    for (const namespace of denials) {
+    const holdOf = (namespace: string | undefined, from: readonly string[]): Hold | undefined => {
       const { name, digests, references, now } = input
-      const from = namespace === undefined ? evidence : [namespace]
-      const hold = rules.hold?.({ name, digests, references, namespace, evidence: from, now })
+      return rules.hold?.({ name, digests, references, namespace, evidence: from, now })
+    }
+    if (due && (everywhere || added.length > 0)) {
+      const hold = holdOf(undefined, evidence)
       if (hold !== undefined) return { reach: onlyWarning, hold, widened: false }
     }
     if (!everywhere) {
-      const denying = [...before.denying, ...added]
-      return { reach: bounded({ ...onlyWarning, denying }), widened: denials.length > 0 }
+      const held = new Map<string, Hold>()
+      for (const namespace of due ? [] : added) {
+        if ((waiting?.own.get(namespace) ?? 0) >= denyAt) continue
+        const hold = holdOf(namespace, [namespace])
+        if (hold !== undefined) held.set(namespace, hold)
+      }
+      const denied = added.filter(
+        (namespace) => !held.has(namespace) && (due || (waiting?.own.get(namespace) ?? 0) < denyAt),
+      )
+      const [hold] = held.values()
+      const reach = bounded({ ...onlyWarning, denying: [...before.denying, ...denied] })
+      return { reach, hold, widened: denied.length > 0 }
     }
   }
   const reach: Reach = { elsewhere: 'denying', denying: [], warning: spared(input, before, evidence, rules) }
@@ -165,7 +182,7 @@ export function decideReach(input: ReachInput, rules: ReachRules): ReachDecision
 
 /** Namespaces where the image ran before it was denied and nothing was reported, as long as all evidence is from one other namespace. */
 function spared(
-  { digests, counted, latched }: ReachInput,
+  { digests, references, counted, latched }: ReachInput,
   before: Reach,
   evidence: readonly string[],
   { mode, usesOf }: ReachRules,
@@ -175,7 +192,9 @@ function spared(
   // Once it holds everywhere it stays so.
   if (known && before.warning.length === 0) return []
   const since = known ? (latched?.phaseSince ?? 0) : Infinity
-  const running = usesOf(digests).flatMap(({ namespace, firstSeen }) => (firstSeen <= since ? [namespace] : []))
+  const running = usesOf({ digests, references }).flatMap(({ namespace, firstSeen }) =>
+    firstSeen <= since ? [namespace] : [],
+  )
   const involved = new Set(evidenceNamespaces(counted))
   return sorted([...(known ? before.warning : []), ...running]).filter((namespace) => !involved.has(namespace))
 }

@@ -281,6 +281,14 @@ describe('forged alerts', () => {
       assert.equal(again.decision, 'contributed')
     })
 
+    it('spend the budget of their own node only, where one credential is bound to many', async () => {
+      const it = await rig(limited(1))
+      const from = (node: string): Partial<RuntimeAlert> => ({ node, credential: { name: 'noisy', node } })
+      assert.equal((await it.send(about(1, from('node1')))).decision, 'contributed')
+      assert.equal((await it.send(about(2, from('node1')))).decision, 'over-budget')
+      assert.equal((await it.send(about(3, from('node2')))).decision, 'contributed')
+    })
+
     it('cost nothing when they weigh nothing', async () => {
       const it = await rig(limited(1))
       for (const index of [1, 2, 3])

@@ -14,6 +14,7 @@ import { alert, container, DIGEST_A, directoryOf, HOUR, NOW, parseReference, typ
 const IMAGE = 'registry.example/shop/web:1.4.2'
 const NAME = `sha256-${'a'.repeat(64)}`
 const PTRACE = 'PTRACE attached to process'
+const FILELESS = 'Fileless execution via memfd_create'
 const SETTINGS: ReachSettings = {
   mode: 'auto',
   protected: { images: [], namespaces: ['kube-system'] },
@@ -194,6 +195,63 @@ describe('correlator: reach', () => {
     const it = await rig([], { budget: { perNamespace: 0, perCluster: 0 } }, { directory: undefined })
     await it.handle([alert()])
     assert.deepEqual([answers(it, ALL), it.list()[0]?.reach], [['denying', 'denying', 'denying', 'denying'], undefined])
+  })
+
+  it('does not let a tenant hold up what is denied elsewhere by making its own namespace wait', async () => {
+    const shop = runs('shop/Deployment/web')
+    const mine = runs('bank/Deployment/web', { overridesCommand: true })
+    const evil = runs('evil/DaemonSet/fake', { overridesCommand: true })
+    const it = await rig([shop, mine])
+    it.directory.add(evil)
+    await it.handle([about(evil)])
+    assert.deepEqual([it.get(NAME)?.phase, answers(it, ALL)], ['pending', [undefined, 'warning', undefined, undefined]])
+    // Evidence that counts for one namespace is asked about that namespace alone, and so is the next one.
+    await it.handle([about(mine)])
+    assert.deepEqual(answers(it, ['bank', 'evil', 'blog']), ['denying', 'warning', undefined])
+    // What waits does not promote by itself, whoever ran it then.
+    it.directory.clear()
+    it.directory.add(shop)
+    await it.handle([about(evil, { rule: FILELESS })])
+    assert.deepEqual([it.get(NAME)?.phase, answers(it, ['evil'])], ['pending', ['warning']])
+    await it.handle([about(shop)])
+    assert.deepEqual(
+      [it.get(NAME)?.phase, answers(it, ['shop', 'new', 'evil'])],
+      ['denying', ['denying', 'denying', 'denying']],
+    )
+  })
+
+  it('spares others and asks a person about a name that found no room in the verdict of its image, too', async () => {
+    // So long that the first few fill the verdict.
+    const names = Array.from({ length: 5 }, (_, n) =>
+      runs('evil/Pod/x', { reference: `evil.example/${'x'.repeat(216)}${n}:1` }),
+    )
+    for (const [workloads, expected] of [
+      [['shop/Deployment/web'], ['denying', 'warning', 'denying']],
+      [['shop/DaemonSet/web'], ['warning', 'warning', 'warning']],
+    ] as const) {
+      const shop = workloads.map((owner) => runs(owner))
+      const evil = runs('evil/Pod/x')
+      const it = await rig([...shop, evil, ...names], { budget: { perNamespace: 100, perCluster: 100 } })
+      for (const record of [...shop, evil, ...names]) await it.observeContainer(record)
+      await it.handle(names.map((record) => about(record)))
+      await it.handle([about(evil)])
+      assert.deepEqual(it.list().find(({ references }) => references.includes(IMAGE))?.digests, [])
+      assert.deepEqual(answers(it, ['evil', 'shop', 'new']), expected, workloads.join())
+    }
+  })
+
+  it('goes on waiting for a person when more of the same comes later, or by another namespace', async () => {
+    const shop = runs('shop/DaemonSet/web')
+    const it = await rig([shop])
+    await it.handle([about(shop)])
+    it.directory.clear()
+    const web = runs('shop/Deployment/web')
+    it.directory.add(web)
+    for (const days of [1, 6, 7]) {
+      it.now = NOW + days * 24 * HOUR
+      await it.handle([about(web, { time: it.now, rule: days === 6 ? PTRACE : FILELESS })])
+      assert.deepEqual([it.get(NAME)?.phase, answers(it, ['shop'])], ['pending', ['warning']], `${days} days`)
+    }
   })
 
   describe('what waits for a person', () => {

@@ -103,6 +103,14 @@ const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
 const releasedAt = (at: number) => ({ ...noFacts, release: { by: 'ann', reason: 'ok', at, as: 'fixed' as const } })
 
 describe('verdicts/merge', () => {
+  it('keeps what counts everywhere, however much that is heavier counts for one namespace only', () => {
+    const shared = ['ptrace-attach', 'kernel-tampering'].map((name) => contribution({ class: name, weight: 60 }))
+    const own = Array.from({ length: 80 }, (_, n) => contribution({ owner: `evil/Pod/${n}`, weight: 1000, own: true }))
+    const kept = Object.values(mergeFacts(facts(own), facts(shared)).contributions)
+    assert.equal(kept.filter((item) => item.own !== true).length, 2)
+    assert.ok(kept.length > 2)
+  })
+
   it('merges one contribution by maximum weight, earlier first, later last', () => {
     const left = contribution({ weight: 60, first: 10, last: 20 })
     const right = contribution({ weight: 100, first: 5, last: 12 })

@@ -186,7 +186,13 @@ export async function watchForAlerts(
     onRecord: (record) => listener(record),
     onProblem,
   })
-  const store = createKubernetesVerdictStore({ client, now: () => Date.now(), writes, onProblem })
+  const store = createKubernetesVerdictStore({
+    client,
+    now: () => Date.now(),
+    wallClock: () => Date.now(),
+    writes,
+    onProblem,
+  })
   const events = createVerdictEvents({ ...edge, instance: id, uidOf: (name) => store.uidOf(name), onDropped })
   try {
     await directory.synced(START_MILLISECONDS)
@@ -245,7 +251,7 @@ async function whoAmI(client: KubernetesClient): Promise<string | undefined> {
 export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
   const client = connect(kubeconfig)
   const read = (object: unknown): ImageVerdict | undefined => {
-    const reading = readVerdictObject(object)
+    const reading = readVerdictObject(object, Date.now())
     return reading.kind === 'verdict' ? reading.verdict : undefined
   }
   const decide = async (

@@ -103,7 +103,7 @@ async function readVerdicts(
   const verdicts: ImageVerdict[] = []
   const unknown = (): void => note(unknownKind('ImageVerdict', 'no image counts as flagged'))
   for await (const object of ownObjects(client, VERDICTS_PATH, signal, unknown)) {
-    const reading = readVerdictObject(object)
+    const reading = readVerdictObject(object, Date.now())
     if (reading.kind === 'verdict') verdicts.push(reading.verdict)
     else if (reading.kind === 'damaged') note(`an ImageVerdict is damaged and ignored: ${reading.problem}`)
   }

@@ -3,15 +3,16 @@
  *
  * `createContainerDirectory` is the memory, fed with pods; `watchContainers` feeds it from the API server.
  * A record's reference and owner are those of the first sighting: a pod's image may be changed in place, and then the status
- * still shows the old container for a while. Its digests only grow.
+ * still shows the old container for a while. Its digests only grow. Whose status came only after such a change has no name that can be trusted: see `nameOf`.
  */
 import { MAX_USES } from '../../correlator/types.ts'
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
+import { repositoryOf } from '../../verdicts/name.ts'
 import type { ImageUse } from '../../verdicts/reach.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
 import { digestGroupsOfNode, readPodContainers } from './podContainers.ts'
-import type { NormalizeReference, SeenPod } from './podContainers.ts'
+import type { NormalizeReference, SeenContainer, SeenPod } from './podContainers.ts'
 
 /** How long an id is kept after it was last in a status. */
 export const KEEP_MS = 24 * 60 * 60_000
@@ -78,6 +79,10 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
   // In the order of leaving, so that cleaning up looks only at what it removes.
   const departed = new Set<string>()
   const links = new Map<string, ReadonlySet<string>>()
+  // Of containers that no status has shown yet: pod uid and container name -> image in the spec.
+  const awaited = new Map<string, string>()
+  // Pod uid and container name: the image in the spec was changed.
+  const renamed = new Set<string>()
 
   const drop = (key: string): void => {
     const entry = entries.get(key)
@@ -122,16 +127,41 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     departed.add(key)
   }
 
+  const noteNames = ({ uid, images = new Map<string, string>() }: SeenPod): void => {
+    const known = new Map<string, string>()
+    for (const key of current.get(uid) ?? []) {
+      const record = entries.get(key)?.record
+      if (record !== undefined) known.set(record.containerName, record.reference)
+    }
+    for (const [name, image] of images) {
+      const key = `${uid}/${name}`
+      if (renamed.has(key)) continue
+      const before = known.get(name) ?? awaited.get(key)
+      if (before === undefined) awaited.set(key, image)
+      else if (before !== image) renamed.add(key)
+      if (known.has(name) || renamed.has(key)) awaited.delete(key)
+    }
+  }
+
+  /**
+   * The name that a new container ran under. Who changes a pod's image while the old one is being pulled gets a status that shows the old image beside the
+   * new name, and could have anybody's tag denied. Its digest is the truth, so that is the name then.
+   */
+  const nameOf = (uid: string, { containerName, reference, digests }: SeenContainer): string =>
+    renamed.has(`${uid}/${containerName}`) ? `${repositoryOf(reference)}@${digests[0]}` : reference
+
   const update = (pod: SeenPod): void => {
     const time = options.now()
     const keys = new Set<string>()
+    noteNames(pod)
     for (const { past, ...container } of pod.containers) {
       const key = `${pod.uid}/${container.containerId}`
       keys.add(key)
       const entry = entries.get(key)
       if (entry === undefined) {
         const digests = withLinks(container.digests)
-        const record: ContainerRecord = { ...container, digests, firstSeen: time, lastSeen: time }
+        const reference = nameOf(pod.uid, { ...container, past })
+        const record: ContainerRecord = { ...container, reference, digests, firstSeen: time, lastSeen: time }
         const added: Entry = { record, present: true }
         entries.set(key, added)
         addTo(byPrefix, container.containerId.slice(0, PREFIX_LENGTH), key)
@@ -202,6 +232,10 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     remove: (pod) => {
       for (const key of current.get(pod.uid) ?? []) leave(key)
       current.delete(pod.uid)
+      for (const name of pod.images?.keys() ?? []) {
+        awaited.delete(`${pod.uid}/${name}`)
+        renamed.delete(`${pod.uid}/${name}`)
+      }
       clean()
     },
     linkDigests: (digests) => {

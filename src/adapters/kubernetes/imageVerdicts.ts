@@ -24,6 +24,8 @@ export interface KubernetesVerdictStoreOptions {
   readonly client: KubernetesClient
   /** Milliseconds; for the default of `writes` only. */
   readonly now: () => number
+  /** Milliseconds since the epoch: a decision dated later than now is not believed. Absent: every date is. */
+  readonly wallClock?: (() => number) | undefined
   /** One line for people: a lost watch, a damaged object that appeared later. */
   readonly onProblem?: ((message: string) => void) | undefined
   /** What requests that write are taken from. Default: the cap of the whole cluster, 20 a second and 100 at once; of several replicas each needs its share. */
@@ -61,13 +63,18 @@ const MAX_ATTEMPTS = 12
 /** Updates that wait for a write, all verdicts together. */
 const MAX_PENDING = 10_000
 
-function toStored(object: unknown): Stored | undefined {
+function toStored(object: unknown, time: number): Stored | undefined {
   const { metadata } = (object ?? {}) as {
     readonly metadata?: { readonly name?: unknown; readonly uid?: unknown; readonly resourceVersion?: unknown }
   }
   if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') return undefined
   const { name, uid, resourceVersion } = metadata
-  return { name, uid: typeof uid === 'string' ? uid : undefined, resourceVersion, reading: readVerdictObject(object) }
+  return {
+    name,
+    uid: typeof uid === 'string' ? uid : undefined,
+    resourceVersion,
+    reading: readVerdictObject(object, time),
+  }
 }
 
 const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
@@ -104,6 +111,8 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const working = new Set<Promise<void>>()
   const state = { pending: 0, closed: false }
 
+  const read = (object: unknown): Stored | undefined => toStored(object, options.wallClock?.() ?? Infinity)
+
   const emit = (stored: Stored, gone: boolean): void => {
     if (stored.reading.kind === 'damaged' && !gone) {
       options.onProblem?.(`ImageVerdict ${stored.name} is damaged and ignored: ${stored.reading.problem}`)
@@ -115,7 +124,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const cache = listWatch<Stored>({
     client,
     path: PATH,
-    select: toStored,
+    select: read,
     onAdd: (stored) => emit(stored, false),
     onUpdate: (stored) => emit(stored, false),
     onDelete: (stored) => emit(stored, true),
@@ -132,7 +141,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const send = async (method: 'POST' | 'PUT' | 'PATCH', path: string, body: unknown): Promise<Stored> => {
     const contentType = method === 'PATCH' ? 'application/merge-patch+json' : undefined
     const object = await client.request(method, path, { body, contentType, timeoutMs: 10_000 })
-    const stored = toStored(object)
+    const stored = read(object)
     if (stored === undefined)
       throw new KubernetesError(0, 'NotJson', `the answer to ${method} ${path} is not an ImageVerdict`)
     cache.inject(object)
@@ -144,7 +153,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     try {
       const object = await client.request('GET', `${PATH}/${name}`, { timeoutMs: 10_000 })
       cache.inject(object)
-      return toStored(object)
+      return read(object)
     } catch (error) {
       if (error instanceof KubernetesError && error.status === 404 && error.reason === 'NotFound') return undefined
       throw error

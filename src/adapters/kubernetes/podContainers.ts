@@ -53,6 +53,8 @@ export interface SeenPod {
   readonly name: string
   readonly uid: string
   readonly containers: readonly SeenContainer[]
+  /** Container name -> image as the spec names it now, normalised where it can be; containers without a status too. */
+  readonly images?: ReadonlyMap<string, string> | undefined
 }
 
 /**
@@ -75,8 +77,13 @@ export function readPodContainers(object: unknown, normalize: NormalizeReference
   const node = asText(spec['nodeName'])
   const critical = CRITICAL.has(asText(spec['priorityClassName']))
   const containers: SeenContainer[] = []
+  const images = new Map<string, string>()
   for (const [kind, specField, statusField] of KINDS) {
     const specs = new Map(asList(spec[specField]).map((entry) => [asText(asObject(entry)['name']), asObject(entry)]))
+    for (const [containerName, wanted] of specs) {
+      const image = asText(wanted['image'])
+      images.set(containerName, normalize(image) ?? image)
+    }
     for (const entry of asList(status[statusField]).slice(0, MAX_STATUSES)) {
       const container = asObject(entry)
       const containerName = asText(container['name'])
@@ -103,7 +110,7 @@ export function readPodContainers(object: unknown, normalize: NormalizeReference
       }
     }
   }
-  return { namespace, name, uid, containers }
+  return { namespace, name, uid, containers, images }
 }
 
 /** The ids of one container, and whether each is of the run before. */

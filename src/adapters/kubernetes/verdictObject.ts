@@ -113,6 +113,9 @@ function compact<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T
 }
 
+/** The API server's clock and ours may differ by as much. */
+const CLOCK_SKEW_MS = 5 * 60_000
+
 /** The fields of `spec`: people's decisions. */
 type DecisionField = 'release' | 'confirm' | 'mute'
 
@@ -120,13 +123,17 @@ type DecisionField = 'release' | 'confirm' | 'mute'
  * When the API server saw a decision in `spec` change: the newest entry of managedFields that owns it. Milliseconds, the end of the
  * second that the server noted: what happened in the very second of the release is covered by it.
  */
-function recordedAt(managedFields: readonly unknown[] | undefined, name: DecisionField): number | undefined {
+function recordedAt(
+  managedFields: readonly unknown[] | undefined,
+  name: DecisionField,
+  latest: number,
+): number | undefined {
   const times = (managedFields ?? []).flatMap((entry) => {
     const field = entry as { time?: unknown; subresource?: unknown; fieldsV1?: Record<string, unknown> } | null
     const spec = field?.fieldsV1?.['f:spec'] as Record<string, unknown> | undefined
     if (typeof spec !== 'object' || spec === null || !Object.hasOwn(spec, `f:${name}`)) return []
     const at = typeof field?.time === 'string' ? Date.parse(field.time) : Number.NaN
-    return Number.isFinite(at) ? [at + 999] : []
+    return Number.isFinite(at) && at <= latest ? [at + 999] : []
   })
   return times.length === 0 ? undefined : Math.max(...times)
 }
@@ -135,9 +142,11 @@ function recordedAt(managedFields: readonly unknown[] | undefined, name: Decisio
  * Reads one object of the API. Strict: what the schema would refuse is damage, reported with the field's path.
  *
  * A decision without `at`, as a plain `kubectl patch` makes it, counts from the time the API server recorded; a later `at` than
- * that is brought back to it, or a date in the future would release the image for good.
+ * that is brought back to it, or a date in the future would release the image for good. Whoever may write the object may write that record too: a time after
+ * `now` (milliseconds since the epoch) is no time, wherever it stands.
  */
-export function readVerdictObject(value: unknown): VerdictReading {
+export function readVerdictObject(value: unknown, now = Number.POSITIVE_INFINITY): VerdictReading {
+  const latest = now + CLOCK_SKEW_MS
   const parsed = object.safeParse(value)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
@@ -153,9 +162,10 @@ export function readVerdictObject(value: unknown): VerdictReading {
   const decided = (name: DecisionField): Decision | undefined => {
     const person = spec?.[name]
     if (person === undefined) return undefined
-    const recorded = recordedAt(metadata.managedFields, name)
+    const recorded = recordedAt(metadata.managedFields, name, latest)
     // Without any record the object's own age is the only time that is surely not too late.
-    const at = Math.min(person.at ?? recorded ?? metadata.creationTimestamp ?? 0, recorded ?? Number.POSITIVE_INFINITY)
+    const said = person.at !== undefined && person.at <= latest ? person.at : undefined
+    const at = Math.min(said ?? recorded ?? metadata.creationTimestamp ?? 0, recorded ?? Number.POSITIVE_INFINITY)
     const { by, reason, until } = person
     return compact({ by, reason, at, until })
   }

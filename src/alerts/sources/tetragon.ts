@@ -38,7 +38,7 @@ function decodeTetragon(item: unknown): Decoded {
   if (!isObject(item)) return refuse('not-an-object', 'an event is a JSON object')
   const event = eventOf(item)
   if (event === undefined) {
-    return Object.keys(item).some((key) => OTHER_EVENT.test(key)) || OTHER_EVENT.test(String(own(item, 'type')))
+    return Object.keys(item).some((key) => OTHER_EVENT.test(key)) || OTHER_EVENT.test(textOf(item, 'type') ?? '')
       ? telemetry('an event of no TracingPolicy')
       : refuse('rule-missing', 'an event is one of `process_kprobe`, `process_exec`, ...')
   }

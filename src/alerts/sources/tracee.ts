@@ -210,7 +210,7 @@ function addressOf(event: Json): string | undefined {
 /** `pathname` of what the signature saw: `triggeredBy` up to v0.23, `detectedFrom` in v0.24, `detected_from` after it. */
 function droppedFile(event: Json): string | undefined {
   const argument = (list: readonly unknown[], ...names: readonly string[]): unknown => {
-    const found = list.find((entry) => isObject(entry) && names.includes(String(own(entry, 'name'))))
+    const found = list.find((entry) => isObject(entry) && names.includes(textOf(entry, 'name') ?? ''))
     return isObject(found) ? (own(found, 'value') ?? own(found, 'str')) : undefined
   }
   const seen = argument(arrayAt(event, 'args', MAX_ARGUMENTS), 'triggeredBy', 'detectedFrom')

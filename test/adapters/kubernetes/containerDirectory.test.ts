@@ -292,8 +292,31 @@ describe('the container directory', () => {
     const [old] = directory.findById(hex('a'))
     assert.deepEqual([old?.reference, old?.digests], ['docker.io/shop/web:1', [`sha256:${hex('1')}`]])
     const [next] = directory.findById(hex('b'))
-    assert.deepEqual([next?.reference, next?.digests], ['docker.io/innocent/nginx:1', [`sha256:${hex('2')}`]])
+    // Nobody can tell whether it is the new name's image or the old name's, pulled again: no tag is denied for it.
+    const pinned = `docker.io/innocent/nginx@sha256:${hex('2')}`
+    assert.deepEqual([next?.reference, next?.digests], [pinned, [`sha256:${hex('2')}`]])
   })
+
+  for (const [what, names] of [
+    ['once', ['shop/web:1', 'innocent/nginx:1']],
+    ['and back', ['innocent/nginx:1', 'shop/web:1', 'innocent/nginx:1']],
+    ['from what cannot be read', ['', 'innocent/nginx:1']],
+  ] as const) {
+    it(`gives nobody's tag to an image whose pod was renamed while it was pulled: ${what}`, () => {
+      const directory = create()
+      for (const image of names) directory.update(read(pod({}, { image })))
+      const seen = read(pod(running('a', '1'), { image: names.at(-1)! }))
+      directory.update(seen)
+      assert.equal(directory.findById(hex('a'))[0]?.reference, `docker.io/innocent/nginx@sha256:${hex('1')}`)
+      assert.equal(directory.ranAs([`sha256:${hex('1')}`], 'docker.io/innocent/nginx:1'), false)
+      // Another pod of the name is another matter, and so is one that has the same uid again.
+      directory.update(read(pod(running('b', '1'), { image: 'innocent/nginx:1', uid: 'uid-2' })))
+      assert.equal(directory.findById(hex('b'))[0]?.reference, 'docker.io/innocent/nginx:1')
+      directory.remove(seen)
+      directory.update(read(pod(running('c', '1'), { image: 'innocent/nginx:1' })))
+      assert.equal(directory.findById(hex('c'))[0]?.reference, 'docker.io/innocent/nginx:1')
+    })
+  }
 
   it('shows a contradiction: two pods with one container id', () => {
     const directory = create()

@@ -75,6 +75,24 @@ describe('adapters/kubernetes/verdictObject', () => {
     assert.equal(readVerdictObject(endless).kind, 'damaged')
   })
 
+  it('believes no date after now, also where the record of the server was rewritten to say so', () => {
+    const far = '2099-01-01T00:00:00Z'
+    const record = { time: far, fieldsV1: { 'f:spec': { 'f:release': {} } } }
+    for (const managedFields of [undefined, [], [record]]) {
+      const made = { name: verdict().name, creationTimestamp: '2026-11-22T06:00:00Z' }
+      const read = readVerdictObject(
+        {
+          metadata: { ...made, ...(managedFields === undefined ? {} : { managedFields }) },
+          spec: { release: { by: 'eve', reason: 'for good', as: 'accepted', at: far, until: far } },
+          status: toStatus(verdict()),
+        },
+        NOW,
+      )
+      assert.ok(read.kind === 'verdict')
+      assert.equal(read.verdict.release?.at, Date.UTC(2026, 10, 22, 6))
+    }
+  })
+
   it('stays below 8 KiB with everything at its bounds', () => {
     const text = (maxLength: number): fc.Arbitrary<string> =>
       fc.oneof(

@@ -112,6 +112,20 @@ function changeAt(value: unknown, at: number, by: unknown, how: number): unknown
 }
 
 describe('alerts/sources: hostile input', () => {
+  it('takes an object that cannot become text for what it is', () => {
+    const textless = { toString: 1, valueOf: 1 }
+    const args = [{ name: textless, value: 1 }]
+    const dropped = {
+      eventName: 'dropped_executable',
+      timestamp: 1,
+      metadata: { Properties: { signatureID: 'x' } },
+      args,
+    }
+    for (const { decode } of sources)
+      for (const item of [{ type: textless }, dropped, { source: textless, rule: textless, stage: textless }])
+        check(decode(item))
+  })
+
   for (const source of sources) {
     it(`${source.name} decodes any JSON value without a throw, within bounds`, () => {
       fc.assert(
