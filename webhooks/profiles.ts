@@ -10,6 +10,7 @@ import { printable } from '../src/kube/text.ts'
 import type { AdmissionRequest, Labels } from '../src/kube/types.ts'
 import { loadProfile } from '../src/policy/compileProfile.ts'
 import { asWarnings } from '../src/policy/denial.ts'
+import { nameOf } from '../src/policy/exceptions.ts'
 import type { ReviewHandler } from '../src/server/webhookApp.ts'
 import { allowUnchanged, answerBody } from './context.ts'
 import type { AdmissionContext, Decision } from './context.ts'
@@ -62,7 +63,8 @@ const decideProfile = (request: AdmissionRequest, context: ProfilesContext): Dec
   const isProfile = resource.group === GROUP && resource.resource === 'admissionprofiles'
   if (!isProfile || request.subResource !== undefined) return allowUnchanged(uid)
   if (operation === 'DELETE') {
-    const name = request.name ?? ''
+    // The deletion of a whole collection is reviewed object by object, and names none (tried).
+    const name = request.name ?? nameOf(oldObject) ?? ''
     const users = usedBy(name, context.allNamespaces())
     return users === undefined
       ? allowUnchanged(uid)

@@ -287,6 +287,9 @@ describe('AdmissionProfile on a real API server', () => {
         new RegExp(`AdmissionProfile web-tier is in use by namespace ${NAMESPACE}; change their labels first`),
       )
       refused(await cluster.kubectl(['delete', 'admissionprofiles', '--all']), /is in use by/)
+      // A review of one object of a whole collection names none (kubectl's own --all deletes one by one).
+      const collection = '/apis/drawbridge.dev/v1alpha1/admissionprofiles'
+      refused(await cluster.kubectl(['delete', '--raw', collection]), /is in use by/)
       assert.equal((await cluster.kubectl(['get', 'admissionprofile', 'web-tier'])).code, 0)
     })
 

@@ -1,6 +1,7 @@
 /** The three express apps, without a socket of ours: supertest takes the app. */
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import supertest from 'supertest'
@@ -112,6 +113,66 @@ describe('the webhook app', () => {
     const deadline = Date.now() + 5000
     while ((await status()) !== 200) assert.ok(Date.now() < deadline, 'the aborted requests are still counted')
     server.close()
+  })
+
+  const servers: Server[] = []
+  const listen = (): Server => {
+    const server = app.listen(0)
+    servers.push(server)
+    return server
+  }
+  afterEach(() => {
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+
+  /** Requests that announce this much, send one byte and wait; undefined: they do not say how much. */
+  const stall = (port: number, count: number, bytes: number | undefined) =>
+    Array.from({ length: count }, () => {
+      const length = bytes === undefined ? {} : { 'Content-Length': bytes }
+      const headers = { 'Content-Type': 'application/json', ...length }
+      const request = httpRequest({ port, method: 'POST', path: '/mutate', headers })
+      request.on('error', () => undefined)
+      request.write('{')
+      const status = new Promise<number>((resolve) =>
+        request.on('response', ({ statusCode = 0 }) => resolve(statusCode)),
+      )
+      return { request, status }
+    })
+  const arrived = async (server: Server, count: number): Promise<void> => {
+    let requests = 0
+    await new Promise<void>((resolve) => server.on('request', () => ++requests === count && resolve()))
+  }
+
+  for (const [what, bytes] of [
+    ['announced', REVIEW_LIMIT_BYTES],
+    ['of unknown length', undefined],
+  ] as const) {
+    it(`answers reviews while strangers hold back bodies ${what}: the oldest of those gives way`, async () => {
+      const server = listen()
+      const all = arrived(server, 8)
+      const open = stall((server.address() as AddressInfo).port, 8, bytes)
+      await all
+      for (let index = 0; index < 3; index += 1) {
+        const review = await supertest(server).post('/mutate').set('Content-Type', 'application/json').send('{}')
+        assert.equal(review.status, 200)
+      }
+      assert.equal(await Promise.race(open.map(({ status }) => status)), 503)
+    })
+  }
+
+  it('lets nothing give way to a larger body', async () => {
+    const server = listen()
+    const { port } = server.address() as AddressInfo
+    const all = arrived(server, 64)
+    const open = stall(port, 64, REVIEW_LIMIT_BYTES / 8)
+    await all
+    const [large] = stall(port, 1, REVIEW_LIMIT_BYTES)
+    assert.equal(await large?.status, 503)
+    open[0]?.request.end(' '.repeat(REVIEW_LIMIT_BYTES / 8 - 1))
+    assert.equal(await open[0]?.status, 200)
   })
 
   it('knows no other path or method', async () => {

@@ -116,6 +116,9 @@ describe('POST /validate-profiles', () => {
       (await ask(remove)).status?.message,
       'drawbridge: AdmissionProfile web-tier is in use by namespace shop; change their labels first',
     )
+    // As the API server asks for each object of a whole collection.
+    assert.equal((await ask({ ...remove, name: '' })).allowed, false)
+    assert.equal((await ask({ ...remove, name: '', oldObject: profile({}, 'free') })).allowed, true)
     for (const name of ['g', 'f', 'e', 'd', 'c', 'b', 'a'])
       namespaces.set(name, { 'drawbridge.dev/enforce': 'web-tier' })
     assert.equal(
