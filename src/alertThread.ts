@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Registry } from 'prom-client'
+import { BODY_LIMITS } from './alerts/body.ts'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
@@ -237,7 +238,10 @@ async function start(): Promise<{ readonly port: number }> {
     key: options.key,
     clientCa,
     handler: alertsApp({
-      sources: sources.map(({ name }) => name),
+      sources: sources.map(({ name, bodyLimits }) => ({
+        name,
+        maxBytes: bodyLimits?.maxBytes ?? BODY_LIMITS.maxBytes,
+      })),
       authenticate: (presented) => authenticate(presented),
       certificateOf: clientCertificates(() => Date.now()),
       handle: handleAlerts,

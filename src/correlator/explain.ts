@@ -142,7 +142,7 @@ function createNotes(): Notes {
     group: ({ detector, rule }, { class: name, weight }, { line, outcome }) => {
       const { decision } = outcome
       // A contribution's own reason has the score in it: one group for each score would be none.
-      const reason = decision === 'contributed' ? 'only prolongs what counts already' : outcome.reason
+      const reason = decision === 'contributed' ? 'adds nothing to the highest score so far' : outcome.reason
       const key = JSON.stringify([decision, detector, rule, name, weight, reason])
       const known = groups.get(key)
       if (known === undefined && groups.size === MAX_GROUPS) unlisted++

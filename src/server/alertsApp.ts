@@ -21,15 +21,24 @@ export type AlertHandler = (
   sender: Sender,
 ) => Promise<Reply & { readonly alerts?: number | undefined }>
 
+/** A path below `/alerts/`, and how many bytes a body may have there when it is unpacked. */
+export interface AlertEndpoint {
+  readonly name: string
+  readonly maxBytes: number
+}
+
 /** Why a request never reached a decoder. */
 export type RefusedRequest =
   'unauthorized' | 'wrong-source' | 'busy' | 'unknown-source' | 'bad-request' | 'rate-limited' | 'unverifiable'
 
-/** kube-apiserver's audit batches are the largest: 10 MiB, plus one event. */
-export const ALERT_LIMIT_BYTES = 16 * 1024 * 1024
-
-/** Requests under way at once; more are answered 503 so that a flood cannot fill the memory with bodies. */
+/** Requests under way at once; more are answered 503. */
 const MAXIMUM_IN_FLIGHT = 256
+
+/**
+ * Bodies under way, all together, each counted as what it may become: its length where that is said and nothing is unpacked, else the limit of its source. More
+ * are answered 503 before they are read, so that no sender can fill the memory, which admission shares.
+ */
+const IN_FLIGHT_LIMIT_BYTES = 256 * 1024 * 1024
 
 /**
  * Builds the app; it does not listen.
@@ -40,7 +49,7 @@ const MAXIMUM_IN_FLIGHT = 256
  * @param options.onCredential counts requests by the name of their credential
  */
 export function alertsApp(options: {
-  readonly sources: readonly string[]
+  readonly sources: readonly AlertEndpoint[]
   readonly authenticate: (presented: Presented) => Promise<Authentication>
   readonly certificateOf?: ((socket: Socket) => ClientCertificate | undefined) | undefined
   readonly handle: AlertHandler
@@ -52,10 +61,13 @@ export function alertsApp(options: {
   const app = newApp()
   // By the name of the credential, of which the configuration has a few.
   const limits = new Map<string, RateLimit>()
+  const readers = new Map(options.sources.map(({ name, maxBytes }) => [name, { maxBytes, read: readBody(maxBytes) }]))
+  const names = [...readers.keys()].join(', ')
   let inFlight = 0
+  let inFlightBytes = 0
 
   // The source of a request that failed is a metric label: only known names may become one.
-  const labelOf = (source: unknown): string => options.sources.find((known) => known === source) ?? 'unknown'
+  const labelOf = (source: unknown): string => (typeof source === 'string' && readers.has(source) ? source : 'unknown')
 
   const limitOf = (name: string, perSecond: number): RateLimit => {
     const limit = limits.get(name) ?? rateLimit(perSecond, options.now)
@@ -84,9 +96,10 @@ export function alertsApp(options: {
       return
     }
     const { name, sources, alertsPerSecond } = result.credential
-    if (source === 'unknown') {
+    const reader = readers.get(source)
+    if (reader === undefined) {
       options.onRefused(source, 'unknown-source')
-      sendReply(response, errorReply(404, `unknown source; known are: ${options.sources.join(', ')}`))
+      sendReply(response, errorReply(404, `unknown source; known are: ${names}`))
       return
     }
     if (sources !== undefined && !sources.includes(source)) {
@@ -95,7 +108,10 @@ export function alertsApp(options: {
       sendReply(response, errorReply(403, `this credential may not send alerts as ${source}`))
       return
     }
-    if (inFlight >= MAXIMUM_IN_FLIGHT) {
+    const { maxBytes } = reader
+    const said = request.headers['content-encoding'] === undefined ? request.headers['content-length'] : undefined
+    const bytes = Math.min(Number(said ?? maxBytes) || 0, maxBytes)
+    if (inFlight >= MAXIMUM_IN_FLIGHT || inFlightBytes + bytes > IN_FLIGHT_LIMIT_BYTES) {
       options.onRefused(source, 'busy')
       later(503, 'too many alert requests at once; try again', 1)
       return
@@ -110,13 +126,20 @@ export function alertsApp(options: {
     }
     options.onCredential(name, 'accepted')
     inFlight++
-    response.once('close', () => inFlight--)
+    inFlightBytes += bytes
+    response.once('close', () => {
+      inFlight--
+      inFlightBytes -= bytes
+    })
     const sender: Sender = { name, node: result.node }
     Object.assign(response.locals, { sender, limit })
     next()
   }
 
-  app.post('/alerts/:source', authorize, requireJson, readBody(ALERT_LIMIT_BYTES), async (request, response) => {
+  const readAlerts: RequestHandler = (request, response, next) =>
+    void readers.get(String(request.params['source']))?.read(request, response, next)
+
+  app.post('/alerts/:source', authorize, requireJson, readAlerts, async (request, response) => {
     const { sender, limit } = response.locals as { readonly sender: Sender; readonly limit?: RateLimit }
     const { alerts = 1, ...reply } = await options.handle(String(request.params['source']), bodyOf(request), sender)
     // The request itself was one.

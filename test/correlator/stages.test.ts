@@ -154,7 +154,9 @@ describe('replay, whatever the capture', function () {
     await fc.assert(
       fc.asyncProperty(capture, async (lines) => {
         for (const { score, explanation } of (await play(lines, true)).images) {
-          const weights = new Map(explanation?.counted.map((item) => [item.class, item.weight]))
+          // A class that added nothing when it came may add something to a peak that an older alert makes later.
+          const items = [...(explanation?.counted ?? []), ...(explanation?.notCounted ?? [])]
+          const weights = new Map(items.map((item) => [item.class, item.weight]))
           const bound = [...weights.values()].reduce((sum, weight) => sum + 1.5 * weight, 0)
           assert.ok(score <= bound, `${score} of ${bound}`)
         }

@@ -1,17 +1,18 @@
 /** The three express apps, without a socket of ours: supertest takes the app. */
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
-import type { Server } from 'node:http'
+import type { ClientRequest, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import supertest from 'supertest'
 import { adminApp } from '../../src/server/adminApp.ts'
-import { ALERT_LIMIT_BYTES, alertsApp } from '../../src/server/alertsApp.ts'
+import { alertsApp } from '../../src/server/alertsApp.ts'
 import { createAuthenticator, credentialChecker } from '../../src/server/credentials.ts'
 import { jsonReply } from '../../src/server/reply.ts'
 import { REVIEW_LIMIT_BYTES, timeoutMilliseconds, webhookApp } from '../../src/server/webhookApp.ts'
 
 const TOKEN = 'a-token-of-enough-length'
+const ALERT_LIMIT_BYTES = 16 * 1024 * 1024
 
 describe('the webhook app', () => {
   const errors: number[] = []
@@ -200,7 +201,10 @@ describe('the webhook app', () => {
 describe('the alerts app', () => {
   const refused: string[] = []
   const app = alertsApp({
-    sources: ['falco', 'falcosidekick'],
+    sources: [
+      { name: 'falco', maxBytes: ALERT_LIMIT_BYTES },
+      { name: 'falcosidekick', maxBytes: 1000 },
+    ],
     authenticate: createAuthenticator([
       { name: 'all', tokens: [TOKEN] },
       { name: 'only-falco', tokens: ['another-token-of-length'], sources: ['falco'] },
@@ -315,6 +319,59 @@ describe('the alerts app', () => {
       .serialize((value: unknown) => value as string)
       .send(full)
     assert.deepEqual(response.body, { source: 'falco', bytes: ALERT_LIMIT_BYTES })
+  })
+
+  it('reads no more of a body than its source may send', async () => {
+    const send = (bytes: number): supertest.Test =>
+      post('/alerts/falcosidekick').set('Authorization', `Bearer ${TOKEN}`).send(' '.repeat(bytes))
+    assert.equal((await send(1000)).status, 200)
+    assert.deepEqual([(await send(1001)).status, refused], [413, ['unknown bad-request']])
+  })
+
+  it('answers 503 while the bodies under way could fill the memory, and goes on when they are gone', async () => {
+    const server = app.listen(0, '127.0.0.1')
+    const { port } = await new Promise<AddressInfo>((resolve) =>
+      server.once('listening', () => resolve(server.address() as AddressInfo)),
+    )
+    const open = (headers: Readonly<Record<string, string>>): ClientRequest =>
+      httpRequest({
+        port,
+        path: '/alerts/falco',
+        method: 'POST',
+        headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json', ...headers },
+      }).on('error', () => undefined)
+    const statusOf = (sent: ClientRequest): Promise<number> =>
+      new Promise((resolve) => sent.once('response', (answer) => resolve(answer.resume().statusCode ?? 0)))
+    const slow: ClientRequest[] = []
+    try {
+      // Sixteen times 16 MiB: announced, of unknown length, or packed.
+      const kinds = [
+        { 'Content-Length': String(ALERT_LIMIT_BYTES) },
+        { Pragma: 'none' },
+        { 'Content-Encoding': 'gzip' },
+      ]
+      for (let count = 0; count < 16; count += 1) {
+        const sent = open({ ...kinds[count % 3], Expect: '100-continue' })
+        sent.flushHeaders()
+        await new Promise((resolve) => sent.once('continue', resolve))
+        slow.push(sent)
+      }
+      const late = open({ 'Content-Length': '2' })
+      late.end('[]')
+      assert.deepEqual([await statusOf(late), refused], [503, ['falco busy']])
+      slow.pop()!.destroy()
+      let status = 503
+      for (let attempt = 0; attempt < 200 && status === 503; attempt += 1) {
+        const next = open({ 'Content-Length': '2' })
+        next.end('[]')
+        status = await statusOf(next)
+      }
+      assert.equal(status, 200)
+    } finally {
+      for (const sent of slow) sent.destroy()
+      server.closeAllConnections()
+      server.close()
+    }
   })
 
   it('takes every JSON content type that sensors send', async () => {

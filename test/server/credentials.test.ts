@@ -256,7 +256,7 @@ describe('the alerts app and its senders', () => {
   let answer: TokenAnswer = { kind: 'unavailable' }
   let alerts: number | undefined
   const app = alertsApp({
-    sources: ['falco', 'tracee'],
+    sources: ['falco', 'tracee'].map((name) => ({ name, maxBytes: 1000 })),
     authenticate: createAuthenticator(
       [
         { name: 'slow', tokens: [TOKEN], alertsPerSecond: 1, node: 'node1' },

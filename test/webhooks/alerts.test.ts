@@ -39,7 +39,7 @@ function endpoint(fails = false): {
     },
   })
   const app = alertsApp({
-    sources: sources.map(({ name }) => name),
+    sources: sources.map(({ name }) => ({ name, maxBytes: 16 * 1024 * 1024 })),
     authenticate: createAuthenticator([{ name: 'all', tokens: [TOKEN] }]),
     handle,
     now: () => 0,

@@ -178,7 +178,8 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
     add('default', itself, news, news.message)
     for (const [namespace, { owner }] of byNamespace(verdict)) {
       const [, kind = '', ...rest] = owner.split('/')
-      const regarding = { apiVersion: API_VERSIONS[kind], kind, namespace, name: rest.join('/') }
+      const apiVersion = Object.hasOwn(API_VERSIONS, kind) ? API_VERSIONS[kind] : undefined
+      const regarding = { apiVersion, kind, namespace, name: rest.join('/') }
       add(namespace, regarding, news, `${news.told}${seenIn(namespace, verdict)}; verdict ${name}`)
     }
   }
