@@ -374,7 +374,7 @@ describe('a configuration that cannot be used', () => {
     assert.equal(demo.status, 2)
     assert.match(
       demo.stderr,
-      /^demo: no server is running with the data folder .+; start one in another terminal: make run\n$/,
+      /^demo: no server is running with the data folder .+; start one in another terminal \(make run\), or name its folder: make demo DATA=\.\.\.\n$/,
     )
   })
 })
