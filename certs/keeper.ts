@@ -122,7 +122,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
 
   const publish = async (read: StoredBundles, bundle: readonly string[]): Promise<void> => {
     if (read.bundles.every((one) => isSame(one, bundle))) {
-      memory = { ...memory, bundlesSeen: bundle }
+      if (read.bundles.length > 0) memory = { ...memory, bundlesSeen: bundle }
       return
     }
     const at = options.tick()
@@ -149,8 +149,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   /** What is to be stored after a step; undefined: nothing. */
   const perform = async (step: Step, shared: Shared<Held> | undefined): Promise<Shared<Material> | undefined> => {
     const { names } = options
-    if (step.kind === 'rest') return undefined
-    if (step.kind === 'replace') return { current: await make(names), previous: step.trust }
+    if (step.kind === 'create' || step.kind === 'replace') return { current: await make(names), previous: step.trust }
     const { current, next, previous } = (step.kind === 'restore' ? memory.remembered : shared)!
     const waiting = next === undefined ? {} : { next: next.material }
     switch (step.kind) {
@@ -183,7 +182,10 @@ export function createKeeper(options: KeeperOptions): Keeper {
       }
       case 'retire':
         return { current: current.material, ...waiting, previous: [] }
+      case 'rest':
+        break
     }
+    return undefined
   }
 
   /** One look and at most one write of what is stored. Resolves to whether there may be more to do. */

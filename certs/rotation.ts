@@ -67,8 +67,11 @@ export interface Situation {
 }
 
 export type Step =
-  /** Make an authority and its certificate, at once: there is nothing to go on with. `trust`: stays in the bundle, because others may serve by it. */
-  | { readonly kind: 'replace'; readonly reason: string; readonly trust: readonly string[] }
+  /**
+   * Make an authority and its certificate, at once: there is nothing, or nothing to go on with. `trust`: stays in the bundle, because others may serve by
+   * it.
+   */
+  | { readonly kind: 'create' | 'replace'; readonly reason: string; readonly trust: readonly string[] }
   /** Store again what this replica remembers. */
   | { readonly kind: 'restore'; readonly reason: string }
   /** A new serving certificate of the same authority: whoever trusts the old one trusts it. */
@@ -184,7 +187,8 @@ export function nextStep(situation: Situation): Step {
   )
   if (!isGood(stored)) {
     const reason = stored === undefined ? 'there is none' : stored.damage
-    return canRestore ? { kind: 'restore', reason } : { kind: 'replace', reason, trust }
+    if (canRestore) return { kind: 'restore', reason }
+    return { kind: stored === undefined ? 'create' : 'replace', reason, trust }
   }
   const { current, next, previous } = stored
   const problem = authorityProblem(current, now)

@@ -63,7 +63,12 @@ async function loadConfig(file: string | undefined, standalone: boolean): Promis
   try {
     const config = parseConfig(await readFile(path, 'utf8'), path)
     checkCredentials(config, path, { sources: sources.map(({ name }) => name), standalone })
-    const problems = settingsProblems(config)
+    const problems = [
+      ...settingsProblems(config),
+      ...(standalone && config.tls.secret !== undefined
+        ? ['tls.secret needs a cluster (serve --kubeconfig FILE)']
+        : []),
+    ]
     if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'))
     return config
   } catch (error) {

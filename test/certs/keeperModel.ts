@@ -9,6 +9,8 @@ export const AUTHORITY_LIFETIME = 9000
 export const PROPAGATION = 60
 export const KEEP_PREVIOUS = 600
 const BUNDLE_WRITE_INTERVAL = 5
+/** What wall clocks are ahead of real time at the start. */
+export const OFFSET = 1_000_000
 
 /** A replica was killed in the middle of a call. */
 class Crash extends Error {}
@@ -32,6 +34,8 @@ export interface World {
   readonly replicas: Replica[]
   readonly steps: string[]
   readonly bundleWrites: number[]
+  /** Certificates made so far. */
+  serial: number
 }
 
 interface Fields {
@@ -61,18 +65,17 @@ export function describeFake(material: Material): Held {
 export function createWorld(count: number): World {
   const world: World = {
     time: 0,
-    offset: 1_000_000,
+    offset: OFFSET,
     secret: undefined,
     bundles: [{ since: 0, trusted: [] }],
     replicas: [],
     steps: [],
     bundleWrites: [],
+    serial: 0,
   }
   for (let index = 0; index < count; index += 1) world.replicas.push(createReplica(world))
   return world
 }
-
-let serial = 0
 
 function createReplica(world: World): Replica {
   const replica: Replica = { keeper: undefined as never, serving: undefined, callsLeft: Number.POSITIVE_INFINITY }
@@ -124,11 +127,11 @@ export function start(world: World, replica: Replica): void {
       }),
     managesBundles: true,
     createAuthority: (at) => {
-      const id = `authority ${(serial += 1)}`
+      const id = `authority ${(world.serial += 1)}`
       return Promise.resolve({ certificate: text({ id, from: at - 10, to: at + AUTHORITY_LIFETIME }), key: id })
     },
     issueLeaf: (authority, _names, at) => {
-      const fields = { id: `leaf ${(serial += 1)}`, from: at - 10, to: at + LEAF_LIFETIME, by: authority.key }
+      const fields = { id: `leaf ${(world.serial += 1)}`, from: at - 10, to: at + LEAF_LIFETIME, by: authority.key }
       return Promise.resolve({ certificate: text(fields), key: 'key' })
     },
     describe: describeFake,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { X509Certificate } from 'node:crypto'
@@ -63,6 +64,7 @@ describe('certificates in a cluster', function () {
   this.timeout(180_000)
   let cluster: Cluster
   let client: KubernetesClient
+  let admin: KubernetesClient
   const replicas: Replica[] = []
 
   const startReplica = async (lifetimes?: { readonly authority: number; readonly leaf: number }): Promise<Replica> => {
@@ -106,6 +108,8 @@ describe('certificates in a cluster', function () {
         request.on('data', (chunk: Buffer) => chunks.push(chunk))
         request.on('end', () => {
           response.setHeader('content-type', 'application/json')
+          // The next request is another handshake: connections that were verified before a rotation prove nothing.
+          response.setHeader('connection', 'close')
           response.end(answer(request.url ?? '', Buffer.concat(chunks).toString()))
         })
       },
@@ -178,6 +182,7 @@ describe('certificates in a cluster', function () {
     await cluster.must(['create', 'rolebinding', USER, '--role=drawbridge', `--user=${USER}`, '-n', 'drawbridge'])
     await cluster.must(['create', 'clusterrolebinding', USER, '--clusterrole=drawbridge', `--user=${USER}`])
     client = createClient(loadKubeConfig({ file: await cluster.userKubeconfig(USER) }))
+    admin = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     await cluster.createNamespace(NAMESPACE, { 'drawbridge.dev/enforce': 'standard' })
     await waitFor(
       async () =>
@@ -195,6 +200,7 @@ describe('certificates in a cluster', function () {
 
   after(async () => {
     client?.close()
+    admin?.close()
     await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--wait=false'])
     await cluster.kubectl(['delete', 'clusterrolebinding', USER])
     await cluster.kubectl(['delete', 'rolebinding', USER, '-n', 'drawbridge'])
@@ -203,7 +209,7 @@ describe('certificates in a cluster', function () {
 
   it('are made once, whoever starts at the same time, and need no rights but those of rbac.yaml', async () => {
     const started = await Promise.all([startReplica(), startReplica(), startReplica()])
-    assert.equal(started.flatMap(({ steps }) => steps).join(), 'replace')
+    assert.equal(started.flatMap(({ steps }) => steps).join(), 'create')
     assert.equal(new Set(started.map(({ served }) => served.at(-1)?.leaf)).size, 1)
     assert.deepEqual(
       started.flatMap(({ problems }) => problems),
@@ -217,35 +223,30 @@ describe('certificates in a cluster', function () {
     const lifetimes = { authority: dueAfter(8000), leaf: dueAfter(3000) }
     const [first, second] = [await startReplica(lifetimes), await startReplica(lifetimes)]
     await register(first.port, second.port)
-    const admin = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
-    try {
-      await waitFor(async () => (await tryPod('probe', admin)) === undefined, 30_000, 'a first request to pass')
-      const start = { first: first.served.length, second: second.served.length }
-      const failures: string[] = []
-      let requests = 0
-      const end = performance.now() + STREAM_MS
-      await Promise.all(
-        [0, 1, 2, 3].map(async (lane) => {
-          while (performance.now() < end) {
-            const problem = await tryPod(`lane-${lane}`, admin)
-            requests += 1
-            if (problem !== undefined) failures.push(problem)
-          }
-        }),
-      )
-      const steps = [...first.steps, ...second.steps]
-      const count = (kind: string): number => steps.filter((step) => step === kind).length
-      process.stdout.write(
-        `      ${requests} requests, ${failures.length} failed; ${count('renew')} new leaves, ${count('promote')} new authorities; swaps ${first.served.length - start.first} and ${second.served.length - start.second}\n`,
-      )
-      assert.deepEqual(failures.slice(0, 3), [])
-      assert.ok(requests > 300, `${requests} requests`)
-      assert.ok(count('promote') >= 3, steps.join())
-      assert.ok(count('renew') >= 3, steps.join())
-      for (const { served } of [first, second]) assert.ok(new Set(served.map(({ authority }) => authority)).size >= 4)
-    } finally {
-      admin.close()
-    }
+    await waitFor(async () => (await tryPod('probe', admin)) === undefined, 30_000, 'a first request to pass')
+    const start = { first: first.served.length, second: second.served.length }
+    const failures: string[] = []
+    let requests = 0
+    const end = performance.now() + STREAM_MS
+    await Promise.all(
+      [0, 1, 2, 3].map(async (lane) => {
+        while (performance.now() < end) {
+          const problem = await tryPod(`lane-${lane}`, admin)
+          requests += 1
+          if (problem !== undefined) failures.push(problem)
+        }
+      }),
+    )
+    const steps = [...first.steps, ...second.steps]
+    const count = (kind: string): number => steps.filter((step) => step === kind).length
+    process.stdout.write(
+      `      ${requests} requests, ${failures.length} failed; ${count('renew')} new leaves, ${count('promote')} new authorities; swaps ${first.served.length - start.first} and ${second.served.length - start.second}\n`,
+    )
+    assert.deepEqual(failures.slice(0, 3), [])
+    assert.ok(requests > 300, `${requests} requests`)
+    assert.ok(count('promote') >= 3, steps.join())
+    assert.ok(count('renew') >= 3, steps.join())
+    for (const { served } of [first, second]) assert.ok(new Set(served.map(({ authority }) => authority)).size >= 4)
   })
 
   it('put caBundle back when somebody overwrites it, and touch nothing else', async () => {
@@ -333,7 +334,7 @@ describe('certificates in a cluster', function () {
       assert.equal(woken.steps.join(), 'replace', reason)
       await register(woken.port, woken.port)
       await waitFor(() => trusts(woken.served.at(-1)?.authority), 20_000, `caBundle after ${reason}`)
-      await waitFor(async () => (await tryPod('healed', client)) !== 'unmutated', 20_000, 'an answer')
+      await waitFor(async () => (await tryPod('healed', admin)) === undefined, 20_000, 'a request to pass')
       await woken.stop()
     }
   })
@@ -358,13 +359,60 @@ describe('certificates in a cluster', function () {
         assert.notEqual(certificate.checkHost(name), undefined, name)
       await register(port, port)
       await waitFor(() => trustsFile(server.file.ca), 20_000, 'caBundle to be written')
-      const admin = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
       await waitFor(
         async () => (await tryPod('refused', admin))?.includes('runAsNonRoot') ?? false,
         20_000,
         'a denial by the profile standard',
       )
-      admin.close()
+    } finally {
+      await server.stop()
+      rmSync(data, { recursive: true })
+    }
+  })
+
+  it('gate the first readiness of a server that may not write caBundle, and only the first', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'drawbridge-certificates-'))
+    const configFile = join(data, 'drawbridge.yaml')
+    writeFileSync(configFile, `tls: { secret: ${SECRET}, caBundle: leave }\n`)
+    const setBundle = async (pem: string): Promise<void> => {
+      const objects = webhookConfigurations({
+        endpoint: { url: 'https://127.0.0.1:1' },
+        caBundle: pem,
+        ownNamespace: 'drawbridge',
+        scope: 'namespaces',
+      })
+      await cluster.must(['apply', '-f', '-'], objects.map((object) => JSON.stringify(object)).join('\n---\n'))
+    }
+    const other = await createAuthority(Date.now())
+    await setBundle(other.certificate)
+    const server = await startServer({
+      standalone: false,
+      kubeconfig: await cluster.userKubeconfig(USER),
+      configFile,
+      data: join(data, 'data'),
+      host: '127.0.0.1',
+      port: 0,
+    })
+    const metrics = async (): Promise<string> => {
+      return new Promise((resolve, reject) => {
+        const settings = { rejectUnauthorized: false, headers: { authorization: `Bearer ${server.file.adminToken}` } }
+        get(`${server.file.admin}/metrics`, settings, (response) => {
+          let text = ''
+          response.on('data', (chunk) => (text += String(chunk)))
+          response.on('end', () => resolve(text))
+        }).on('error', reject)
+      })
+    }
+    try {
+      const reason = 'caBundle of the webhook configurations does not trust the serving certificate'
+      assert.deepEqual(server.notReady(), [reason])
+      assert.match(await metrics(), /^drawbridge_ca_bundle_trusted 0$/m)
+      await setBundle(readFileSync(server.file.ca, 'utf8'))
+      await waitFor(() => server.notReady().length === 0, 20_000, 'the server to be ready')
+      assert.match(await metrics(), /^drawbridge_certificate_expiry_seconds\{certificate="leaf"\} 31[45]\d{5}$/m)
+      await setBundle(other.certificate)
+      await waitFor(async () => /^drawbridge_ca_bundle_trusted 0$/m.test(await metrics()), 20_000, 'the metric')
+      assert.deepEqual(server.notReady(), [])
     } finally {
       await server.stop()
       rmSync(data, { recursive: true })
@@ -372,8 +420,7 @@ describe('certificates in a cluster', function () {
   })
 
   async function trustsFile(file: string): Promise<boolean> {
-    const { readFile } = await import('node:fs/promises')
-    const trusted = certificatesIn(await readFile(file, 'utf8'))
+    const trusted = certificatesIn(readFileSync(file, 'utf8'))
     const live = await bundles()
     return live.length > 0 && live.every((bundle) => trusted.every((one) => bundle.includes(one)))
   }
