@@ -29,6 +29,8 @@ export interface StoredCertificates {
 /** What the webhook configurations trust, as it was read. */
 export interface StoredBundles {
   readonly bundles: readonly (readonly string[])[]
+  /** Another one after every change. */
+  readonly version: string
   /** Writes over exactly what was read. False: somebody was faster. */
   readonly replace: (bundle: readonly string[]) => Promise<boolean>
 }
@@ -85,7 +87,7 @@ interface Memory {
   /** What clients were last said to trust. */
   readonly trusted: readonly string[]
   readonly bundlesWrittenAt?: number | undefined
-  /** The bundle that every webhook was last seen to have. */
+  /** The bundle that every webhook was last seen to have, or was given. */
   readonly bundlesSeen?: readonly string[] | undefined
 }
 
@@ -99,7 +101,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   let memory: Memory = { observed: NOTHING_OBSERVED, live: undefined, trusted: [] }
 
   const readBundles = async (): Promise<StoredBundles | undefined> => {
-    if (options.readBundles === undefined) return { bundles: [], replace: () => Promise.resolve(true) }
+    if (options.readBundles === undefined) return { bundles: [], version: '', replace: () => Promise.resolve(true) }
     try {
       return await options.readBundles()
     } catch (error) {
@@ -121,7 +123,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
   }
 
   const publish = async (read: StoredBundles, bundle: readonly string[]): Promise<void> => {
-    if (read.bundles.every((one) => isSame(one, bundle))) {
+    // In whatever order: a write for that alone would be one more change to wait for.
+    if (read.bundles.every((one) => isSame(one.toSorted(), bundle.toSorted()))) {
       if (read.bundles.length > 0) memory = { ...memory, bundlesSeen: bundle }
       return
     }
@@ -129,7 +132,10 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (memory.bundlesWrittenAt !== undefined && at - memory.bundlesWrittenAt < options.bundleWriteInterval) return
     memory = { ...memory, bundlesWrittenAt: at }
     try {
-      if (await read.replace(bundle)) options.onBundles?.(isSame(memory.bundlesSeen ?? [], bundle))
+      if (!(await read.replace(bundle))) return
+      const isRepair = isSame(memory.bundlesSeen?.toSorted() ?? [], bundle.toSorted())
+      memory = { ...memory, bundlesSeen: bundle }
+      options.onBundles?.(isRepair)
     } catch (error) {
       options.onProblem(`caBundle cannot be written: ${messageOf(error)}`)
     }
@@ -197,7 +203,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     const shared = content === undefined || 'damage' in content ? undefined : describeShared(content, options.describe)
     const seen = { stored: shared ?? (content as { readonly damage: string } | undefined), live: bundles?.bundles }
     const tick = options.tick()
-    memory = { ...memory, live: seen.live, observed: observe(memory.observed, { ...seen, tick }) }
+    memory = { ...memory, live: seen.live, observed: observe(memory.observed, { ...seen, tick }, bundles?.version) }
     const situation: Situation = {
       ...seen,
       ...memory,

@@ -41,8 +41,10 @@ export type LiveBundles = readonly (readonly string[])[] | undefined
 
 /** What this replica has seen, and since when on its monotonic clock. */
 export interface Observed {
-  /** By authority: in every bundle without a break. */
+  /** By authority: in every bundle without a break, and without a change of the bundles that could hide one. */
   readonly trustedSince: ReadonlyMap<string, number>
+  /** Of the bundles, as they were seen last. */
+  readonly version?: string | undefined
   /** The same current and previous authorities without a break. */
   readonly steady?: { readonly of: string; readonly since: number } | undefined
 }
@@ -137,16 +139,27 @@ export function isTrusted(live: LiveBundles, authority: string): boolean | undef
   return live?.every((bundle) => bundle.includes(authority))
 }
 
-/** Adds what is seen now to what was seen before. */
+/**
+ * Adds what is seen now to what was seen before.
+ *
+ * @param version another one after every change of the bundles: what was overwritten and put back between two looks is waited for again
+ */
 export function observe(
   before: Observed,
   { stored, live, tick }: Pick<Situation, 'stored' | 'live' | 'tick'>,
+  version?: string,
 ): Observed {
   const authorities = isGood(stored) ? bundleOf(stored) : []
   const trusted = authorities.filter((authority) => isTrusted(live, authority) === true)
   const of = isGood(stored) ? JSON.stringify([stored.current.authority, stored.previous]) : ''
   return {
-    trustedSince: new Map(trusted.map((authority) => [authority, before.trustedSince.get(authority) ?? tick])),
+    trustedSince: new Map(
+      trusted.map((authority) => [
+        authority,
+        (before.version === version ? before.trustedSince.get(authority) : undefined) ?? tick,
+      ]),
+    ),
+    version,
     steady: before.steady?.of === of ? before.steady : { of, since: tick },
   }
 }

@@ -41,6 +41,7 @@ async function begin(replicas: number): Promise<World> {
 type Event =
   | { readonly kind: 'pass'; readonly duration: number }
   | { readonly kind: 'crash'; readonly replica: number; readonly calls: number }
+  | { readonly kind: 'pause'; readonly replica: number; readonly duration: number }
   | { readonly kind: 'jump'; readonly by: number }
   | { readonly kind: 'restart'; readonly replica: number }
   | { readonly kind: 'delete' | 'damage' | 'overwrite' | 'half' }
@@ -49,6 +50,12 @@ function happen(world: World, event: Event): void {
   switch (event.kind) {
     case 'pass':
       return
+    case 'pause': {
+      const replica = world.replicas[event.replica % world.replicas.length]!
+      // Between two pauses it has the time to do what it missed: who is away for longer than an old authority stays trusted is out of luck.
+      if (world.time >= replica.pausedUntil + 2 * PROPAGATION) replica.pausedUntil = world.time + event.duration
+      return
+    }
     case 'jump':
       world.offset += event.by
       return
@@ -80,6 +87,11 @@ function happen(world: World, event: Event): void {
 const passing = fc.record({ kind: fc.constant('pass' as const), duration: fc.integer({ min: POLL, max: 400 }) })
 const crash = fc.record({ kind: fc.constant('crash' as const), replica: fc.nat(2), calls: fc.nat(14) })
 const restart = fc.record({ kind: fc.constant('restart' as const), replica: fc.nat(2) })
+const pause = fc.record({
+  kind: fc.constant('pause' as const),
+  replica: fc.nat(2),
+  duration: fc.integer({ min: POLL, max: KEEP_PREVIOUS / 3 }),
+})
 const jump = (min: number, max: number) =>
   fc.record({ kind: fc.constant('jump' as const), by: fc.integer({ min, max }) })
 
@@ -180,7 +192,7 @@ describe('the keeper of certificates', function () {
       fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
         // A jump makes things due; the next one comes when what was due is done. No clock is more than this ahead in one step.
-        fc.array(fc.oneof(passing, crash, restart, jump(0, LEAF_LIFETIME / 4)), { maxLength: 25 }),
+        fc.array(fc.oneof(passing, crash, restart, pause, jump(0, LEAF_LIFETIME / 4)), { maxLength: 25 }),
         fc.boolean(),
         async (replicas, events, isNearRotation) => {
           const world = await begin(replicas)
@@ -211,6 +223,7 @@ describe('the keeper of certificates', function () {
             passing,
             crash,
             restart,
+            pause,
             jump(-20 * AUTHORITY_LIFETIME, 20 * AUTHORITY_LIFETIME),
             fc.record({
               kind: fc.constantFrom('delete' as const, 'damage' as const, 'overwrite' as const, 'half' as const),

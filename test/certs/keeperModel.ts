@@ -21,6 +21,8 @@ export interface Replica {
   serving: Held | undefined
   /** Calls of the outside until it is killed. */
   callsLeft: number
+  /** It serves, and looks at nothing before this time: its node is busy, or the API server does not answer it. */
+  pausedUntil: number
 }
 
 export interface World {
@@ -78,7 +80,12 @@ export function createWorld(count: number): World {
 }
 
 function createReplica(world: World): Replica {
-  const replica: Replica = { keeper: undefined as never, serving: undefined, callsLeft: Number.POSITIVE_INFINITY }
+  const replica: Replica = {
+    keeper: undefined as never,
+    serving: undefined,
+    callsLeft: Number.POSITIVE_INFINITY,
+    pausedUntil: 0,
+  }
   start(world, replica)
   return replica
 }
@@ -116,6 +123,7 @@ export function start(world: World, replica: Replica): void {
         const latest = world.bundles.at(-1)!
         return {
           bundles: [latest.trusted, latest.trusted],
+          version: String(world.bundles.length),
           replace: (bundle) =>
             call(() => {
               if (world.bundles.at(-1) !== latest) return false
@@ -151,6 +159,7 @@ export function start(world: World, replica: Replica): void {
 export async function round(world: World): Promise<readonly (CertificateStatus | undefined)[]> {
   return Promise.all(
     world.replicas.map(async (replica) => {
+      if (world.time < replica.pausedUntil) return undefined
       try {
         return await replica.keeper.round()
       } catch (error) {

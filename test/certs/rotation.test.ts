@@ -182,6 +182,15 @@ describe('the rotation of certificates', () => {
     assert.deepEqual([...at(lost, 4, [['ca-b']]).trustedSince], [['ca-b', 4]])
   })
 
+  it('counts anew when the bundles changed, though they look the same', () => {
+    const stored = { current: A, previous: [] }
+    const at = (before: typeof NOTHING_OBSERVED, tick: number, version: string) =>
+      observe(before, { stored, live: [['ca-a']], tick }, version)
+    const first = at(NOTHING_OBSERVED, 1, 'one')
+    assert.deepEqual([...at(first, 2, 'one').trustedSince], [['ca-a', 1]])
+    assert.deepEqual([...at(first, 2, 'two').trustedSince], [['ca-a', 2]])
+  })
+
   it('asks clients to trust current, next and previous, each once', () => {
     assert.deepEqual(bundleOf({ current: A, next: B, previous: ['ca-c', 'ca-a'] }), ['ca-a', 'ca-b', 'ca-c'])
   })

@@ -153,7 +153,11 @@ describe('the Secret of certificates', function () {
       readStored: () =>
         Promise.resolve({ content: stored, replace: (content) => Promise.resolve(((stored = content), true)) }),
       readBundles: () =>
-        Promise.resolve({ bundles: [live], replace: (bundle) => Promise.resolve(((live = bundle), true)) }),
+        Promise.resolve({
+          bundles: [live],
+          version: live.join(),
+          replace: (bundle) => Promise.resolve(((live = bundle), true)),
+        }),
       managesBundles: true,
       createAuthority,
       issueLeaf,

@@ -20,11 +20,13 @@ interface Configuration {
   readonly kind: string
   readonly path: string
   readonly resourceVersion: string
+  /** Counts changes of what the object says; labels and the like are none. */
+  readonly generation: number
   readonly webhooks: readonly { readonly name: string; readonly bundle: readonly string[] }[]
 }
 
 interface Live {
-  readonly metadata: { readonly resourceVersion: string }
+  readonly metadata: { readonly resourceVersion: string; readonly generation?: number }
   readonly webhooks?: readonly {
     readonly name: string
     readonly clientConfig?: { readonly caBundle?: unknown } | null
@@ -43,6 +45,7 @@ async function readConfiguration(
       kind,
       path,
       resourceVersion: metadata.resourceVersion,
+      generation: metadata.generation ?? 0,
       webhooks: webhooks.map(({ name, clientConfig }) => {
         const caBundle = clientConfig?.caBundle
         const text = typeof caBundle === 'string' ? caBundle.slice(0, MAX_BASE64_CHARACTERS) : ''
@@ -90,6 +93,7 @@ export async function readCaBundles(client: Pick<KubernetesClient, 'request'>): 
   const configurations = found.filter((one) => one !== undefined)
   return {
     bundles: configurations.flatMap(({ webhooks }) => webhooks.map(({ bundle }) => bundle)),
+    version: configurations.map(({ kind, generation }) => `${kind} ${generation}`).join(),
     async replace(bundle) {
       const caBundle = Buffer.from(bundle.join('')).toString('base64')
       const differing = configurations.filter(({ webhooks }) =>
