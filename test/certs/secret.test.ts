@@ -191,4 +191,64 @@ describe('the Secret of certificates', function () {
       assert.ok(live.includes(status?.serving.authority ?? ''), `after ${days} days`)
     }
   })
+
+  it('is not written where something else keeps the certificates: half a change is not taken, another authority when it is trusted', async () => {
+    const keyless = ({ authority, leaf }: Material): Material => ({
+      authority: { certificate: authority.certificate },
+      leaf,
+    })
+    let stored: Material = keyless(first)
+    let live: readonly string[] = ['somebody else']
+    const served: string[] = []
+    const problems: string[] = []
+    const clock = { tick: 0 }
+    const keeperOf = (managesBundles: boolean) =>
+      createKeeper({
+        readStored: () => Promise.resolve({ content: { current: stored, previous: [] } }),
+        readBundles: () =>
+          Promise.resolve({
+            bundles: [live],
+            version: live.join(),
+            replace: (bundle) => Promise.resolve(((live = bundle), true)),
+          }),
+        managesBundles,
+        createAuthority,
+        issueLeaf,
+        describe: (material) => describeGeneration(material, []),
+        names: [],
+        now: () => NOW,
+        tick: () => clock.tick,
+        propagation: 60,
+        keepPrevious: 600,
+        bundleWriteInterval: 5,
+        serve({ material: { leaf } }) {
+          // Told again when only what clients should trust has changed.
+          if (served.at(-1) !== leaf.certificate) served.push(leaf.certificate)
+          return Promise.resolve()
+        },
+        onProblem: (problem) => problems.push(problem),
+      })
+    const keeper = keeperOf(true)
+    await keeper.round()
+    assert.deepEqual(served, [first.leaf.certificate])
+    assert.deepEqual(live, [canonical(first), 'somebody else'])
+    stored = { ...keyless(second), leaf: { certificate: second.leaf.certificate, key: first.leaf.key } }
+    await keeper.round()
+    assert.deepEqual(problems, ['the certificate cannot be used: it has the key of another certificate'])
+    stored = keyless(second)
+    clock.tick += 10
+    await keeper.round()
+    assert.deepEqual(live, [canonical(second), canonical(first), 'somebody else'])
+    clock.tick += 10
+    await keeper.round()
+    assert.equal(served.length, 1)
+    clock.tick += 60
+    await keeper.round()
+    assert.deepEqual(served, [first.leaf.certificate, second.leaf.certificate])
+    // A pair that does not fit is not what a server starts with.
+    stored = { ...stored, leaf: { ...second.leaf, key: first.leaf.key } }
+    await assert.rejects(() => keeperOf(false).round(), {
+      message: 'the certificate cannot be used: it has the key of another certificate',
+    })
+  })
 })
