@@ -50,7 +50,7 @@ export function createCertificateObserver(logger: Logger, registry: Registry): C
   })
   return {
     loaded(expiresAt) {
-      logger.info({ expires: new Date(expiresAt).toISOString() }, 'certificate taken into use')
+      logger.debug({ expires: new Date(expiresAt).toISOString() }, 'certificate taken into use')
     },
     status(secondsLeft, isTrusted) {
       expiry.set({ certificate: 'leaf' }, secondsLeft.leaf)
