@@ -17,8 +17,10 @@ const DAY = 24 * 60 * 60 * 1000
 /** Clocks of API servers and of this machine differ: certificates start a little in the past. */
 const CLOCK_SKEW = 60 * 60 * 1000
 
-const AUTHORITY_DAYS = 3650
-const LEAF_DAYS = 365
+/** Ten years. */
+const AUTHORITY_LIFETIME = 3650 * DAY
+/** One year. */
+const LEAF_LIFETIME = 365 * DAY
 
 async function generateRsaKey(): Promise<{ publicKey: string; privateKey: string }> {
   return promisify(generateKeyPair)('rsa', {
@@ -35,20 +37,20 @@ function randomSerial(): string {
   return bytes.toString('hex')
 }
 
-function newCertificate(publicKey: string, commonName: string, now: number, days: number): forge.pki.Certificate {
+function newCertificate(publicKey: string, commonName: string, now: number, lifetime: number): forge.pki.Certificate {
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.publicKeyFromPem(publicKey)
   certificate.serialNumber = randomSerial()
   certificate.validity.notBefore = new Date(now - CLOCK_SKEW)
-  certificate.validity.notAfter = new Date(now + days * DAY)
+  certificate.validity.notAfter = new Date(now + lifetime)
   certificate.setSubject([{ name: 'commonName', value: commonName }])
   return certificate
 }
 
-/** Creates a self-signed CA, valid for ten years from `now` (milliseconds). */
-export async function createAuthority(now: number): Promise<KeyPair> {
+/** Creates a self-signed CA, valid from a little before `now` until `lifetime` after it (milliseconds; default ten years). */
+export async function createAuthority(now: number, lifetime = AUTHORITY_LIFETIME): Promise<KeyPair> {
   const { publicKey, privateKey } = await generateRsaKey()
-  const certificate = newCertificate(publicKey, `drawbridge-ca-${randomBytes(4).toString('hex')}`, now, AUTHORITY_DAYS)
+  const certificate = newCertificate(publicKey, `drawbridge-ca-${randomBytes(4).toString('hex')}`, now, lifetime)
   certificate.setIssuer(certificate.subject.attributes)
   certificate.setExtensions([
     { name: 'basicConstraints', cA: true, critical: true },
@@ -59,11 +61,16 @@ export async function createAuthority(now: number): Promise<KeyPair> {
   return { certificate: forge.pki.certificateToPem(certificate), key: privateKey }
 }
 
-/** Issues a serving certificate for DNS names and IP addresses, valid for one year from `now` (milliseconds). */
-export async function issueLeaf(authority: KeyPair, names: readonly string[], now: number): Promise<KeyPair> {
+/** Issues a serving certificate for DNS names and IP addresses, valid until `lifetime` after `now` (milliseconds; default one year). */
+export async function issueLeaf(
+  authority: KeyPair,
+  names: readonly string[],
+  now: number,
+  lifetime = LEAF_LIFETIME,
+): Promise<KeyPair> {
   const { publicKey, privateKey } = await generateRsaKey()
   const issuer = forge.pki.certificateFromPem(authority.certificate)
-  const certificate = newCertificate(publicKey, 'drawbridge', now, LEAF_DAYS)
+  const certificate = newCertificate(publicKey, 'drawbridge', now, lifetime)
   certificate.setIssuer(issuer.subject.attributes)
   certificate.setExtensions([
     { name: 'basicConstraints', cA: false, critical: true },

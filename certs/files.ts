@@ -32,8 +32,8 @@ async function readPair(directory: string, name: string): Promise<KeyPair | unde
   }
 }
 
-/** Written beside, synced, then renamed: a crash leaves the old file or the new one, never half of one. */
-async function writeAtomically(file: string, content: string, mode: number): Promise<void> {
+/** Writes beside, syncs, then renames: a crash leaves the old file or the new one, never half of one. */
+export async function writeAtomically(file: string, content: string, mode: number): Promise<void> {
   // A new file with a name that nobody knows beforehand: it must not be somebody's link.
   const temporary = `${file}.${randomUUID()}.tmp`
   const handle = await open(temporary, 'wx', mode)
@@ -57,24 +57,34 @@ async function writePair(directory: string, name: string, pair: KeyPair): Promis
  *
  * @param names DNS names and IP addresses that the certificate must cover
  * @param now milliseconds since the epoch
+ * @param onReplaced told of what is there and is made anew, and why
  */
 export async function selfMadeCertificates(
   directory: string,
   names: readonly string[],
   now: number,
+  onReplaced?: (what: 'authority' | 'certificate', reason: string) => void,
 ): Promise<ServingCertificates> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const authorityFile = join(directory, 'ca.crt')
+  const problemOf = (authority: string, pair: KeyPair, covered: readonly string[]): string | undefined => {
+    const problem = certificateProblem(authority, pair, covered, now)
+    if (problem !== undefined) return problem
+    return certificateProblem(authority, pair, covered, now + RENEW_BEFORE) === undefined
+      ? undefined
+      : `less than ${RENEW_BEFORE / DAY} days are left`
+  }
   let authority = await readPair(directory, 'ca')
-  if (
-    authority === undefined ||
-    certificateProblem(authority.certificate, authority, [], now + RENEW_BEFORE) !== undefined
-  ) {
+  const authorityProblem = authority && problemOf(authority.certificate, authority, [])
+  if (authority === undefined || authorityProblem !== undefined) {
+    if (authorityProblem !== undefined) onReplaced?.('authority', authorityProblem)
     authority = await createAuthority(now)
     await writePair(directory, 'ca', authority)
   }
   let leaf = await readPair(directory, 'tls')
-  if (leaf === undefined || certificateProblem(authority.certificate, leaf, names, now + RENEW_BEFORE) !== undefined) {
+  const leafProblem = leaf && problemOf(authority.certificate, leaf, names)
+  if (leaf === undefined || leafProblem !== undefined) {
+    if (leafProblem !== undefined) onReplaced?.('certificate', leafProblem)
     leaf = await issueLeaf(authority, names, now)
     await writePair(directory, 'tls', leaf)
   }

@@ -12,3 +12,11 @@ export function certificateNames(host: string, extra: readonly string[]): string
     : [host]
   return [...new Set(['127.0.0.1', 'localhost', ...own.filter((name) => !name.includes('%')), ...extra])]
 }
+
+/** The names that every replica is reached by through its Services; the same for all of them, because they share one certificate. */
+export function serviceNames(services: readonly string[], namespace: string, extra: readonly string[]): string[] {
+  const ofServices = services.flatMap((service) =>
+    ['', `.${namespace}`, `.${namespace}.svc`, `.${namespace}.svc.cluster.local`].map((rest) => service + rest),
+  )
+  return [...new Set([...ofServices, 'localhost', '127.0.0.1', ...extra])]
+}

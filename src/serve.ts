@@ -4,16 +4,13 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { AggregatorRegistry, Registry } from 'prom-client'
-import { expiresAt } from '../certs/authority.ts'
-import { mountedCertificates, selfMadeCertificates } from '../certs/files.ts'
-import { certificateNames } from '../certs/names.ts'
-import type { ServingCertificates } from '../certs/files.ts'
 import { createValidateProfiles } from '../webhooks/profiles.ts'
 import { reviewRoutes } from '../webhooks/routes.ts'
 import { createValidateNamespaces } from '../webhooks/namespaces.ts'
 import { resolveLive } from '../webhooks/context.ts'
 import { clusterView, standaloneView } from './admissionView.ts'
 import { startAlertThread } from './alertThreadHost.ts'
+import { startCertificates } from './certificates.ts'
 import { ownerWorkload } from './adapters/kubernetes/owner.ts'
 import { sources } from './alerts/sources/index.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
@@ -23,6 +20,7 @@ import { settingsProblems } from './correlator/settings.ts'
 import { writeServerFile } from './config/serverFile.ts'
 import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
+import { createCertificateObserver } from './observe/certificates.ts'
 import { createLogger } from './observe/logger.ts'
 import { createExemptions } from './policy/exemptions.ts'
 import { cachePolicies } from './policy/policyCache.ts'
@@ -57,8 +55,6 @@ export interface RunningServer {
 }
 
 const DEFAULT_CONFIG_FILE = 'drawbridge.yaml'
-/** How often the serving certificate is looked at; it is renewed months before it ends. */
-const CERTIFICATE_POLL_MILLISECONDS = 60 * 60 * 1000
 /** How often tokens and the client CA are looked at: a token that leaked should not live long. */
 const SECRET_POLL_MILLISECONDS = 5_000
 
@@ -67,7 +63,12 @@ async function loadConfig(file: string | undefined, standalone: boolean): Promis
   try {
     const config = parseConfig(await readFile(path, 'utf8'), path)
     checkCredentials(config, path, { sources: sources.map(({ name }) => name), standalone })
-    const problems = settingsProblems(config)
+    const problems = [
+      ...settingsProblems(config),
+      ...(standalone && config.tls.secret !== undefined
+        ? ['tls.secret needs a cluster (serve --kubeconfig FILE)']
+        : []),
+    ]
     if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'))
     return config
   } catch (error) {
@@ -91,14 +92,6 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const data = resolve(options.data)
   await mkdir(data, { recursive: true, mode: 0o700 })
 
-  const names = certificateNames(host, config.tls.names)
-  const readCertificates = (): Promise<ServingCertificates> =>
-    config.tls.directory === undefined
-      ? selfMadeCertificates(join(data, 'tls'), names, Date.now())
-      : mountedCertificates(config.tls.directory)
-  let certificates = await readCertificates()
-  observer.certificateLoaded(expiresAt(certificates.leaf.certificate))
-
   const secretProblem = (problem: string): void => observer.secretProblem(problem)
   const tokenFiles = { alertToken: join(data, 'alert-token'), adminToken: join(data, 'admin-token') }
   const readSecrets = secretReader(config, tokenFiles, secretProblem)
@@ -107,10 +100,19 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const reasons = new Set<string>(['verdicts are being loaded'])
   const index = createVerdictIndex()
   const kubernetes = options.standalone ? undefined : { kubeconfig: options.kubeconfig }
-  const view =
-    kubernetes === undefined
-      ? await standaloneView(config, observer)
-      : await clusterView(kubernetes.kubeconfig, config, observer)
+  const certificates = await startCertificates({
+    config,
+    kubernetes,
+    data,
+    host,
+    observer: createCertificateObserver(logger, registry),
+  })
+  const view = await (
+    kubernetes === undefined ? standaloneView(config, observer) : clusterView(kubernetes.kubeconfig, config, observer)
+  ).catch(async (error: unknown) => {
+    await certificates.stop()
+    throw error
+  })
 
   const webhookPort = options.port ?? config.webhook.port
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
@@ -122,8 +124,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       kubernetes,
       host: options.host ?? config.alerts.address,
       port: alertsPort,
-      certificate: certificates.leaf.certificate,
-      key: certificates.leaf.key,
+      ...certificates.current(),
       credentials: secrets.credentials,
       clientCa: secrets.clientCa,
     },
@@ -137,7 +138,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     },
     onStarted: () => reasons.delete('the alert thread is starting again'),
   }).catch(async (error: unknown) => {
-    await view.stop()
+    await Promise.all([view.stop(), certificates.stop()])
     throw error
   })
   reasons.delete('verdicts are being loaded')
@@ -159,12 +160,12 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     now: () => performance.now(),
     clock: () => Date.now(),
   }
-  const tls = { certificate: certificates.leaf.certificate, key: certificates.leaf.key }
+  const notReady = (): readonly string[] => [...reasons, ...certificates.notReady()]
   const listeners: Listener[] = []
   try {
     listeners.push(
       await startListener({
-        ...tls,
+        ...certificates.current(),
         name: 'webhook listener',
         portOption: '--port (make run: PORT=)',
         host,
@@ -184,14 +185,14 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         onConnectionError: (error) => observer.connectionError('webhook', error),
       }),
       await startListener({
-        ...tls,
+        ...certificates.current(),
         name: 'admin listener',
         portOption: '--admin-port (make run: ADMIN_PORT=)',
         host: options.host ?? config.admin.address,
         port: options.adminPort ?? (options.port === undefined ? config.admin.port : 0),
         handler: adminApp({
           adminTokens: () => secrets.adminTokens,
-          notReady: () => [...reasons],
+          notReady,
           async metrics() {
             const parts = [await registry.getMetricsAsJSON(), await alertThread.metrics()]
             const merged = AggregatorRegistry.aggregate(parts as never)
@@ -206,26 +207,15 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     )
   } catch (error) {
     await Promise.all([...listeners.map((listener) => listener.drain(0)), alertThread.stop(0)])
-    await view.stop()
+    await Promise.all([view.stop(), certificates.stop()])
     throw error
   }
   const [webhook, admin] = listeners as [Listener, Listener]
 
-  const certificateTimer = setInterval(() => {
-    void readCertificates()
-      .then(async (next) => {
-        if (next.leaf.certificate === certificates.leaf.certificate) return
-        certificates = next
-        for (const listener of listeners) listener.setCertificate(next.leaf.certificate, next.leaf.key)
-        await alertThread.setCertificate(next.leaf.certificate, next.leaf.key)
-        observer.certificateLoaded(expiresAt(next.leaf.certificate))
-      })
-      // The last good pair stays in use.
-      .catch((error: unknown) =>
-        observer.httpError('certificates', 500, error instanceof Error ? error : new Error(String(error))),
-      )
-  }, CERTIFICATE_POLL_MILLISECONDS)
-  certificateTimer.unref()
+  await certificates.follow(async ({ certificate, key }) => {
+    for (const listener of listeners) listener.setCertificate(certificate, key)
+    await alertThread.setCertificate(certificate, key)
+  })
 
   const url = (address: string, port: number): string => {
     const reachable =
@@ -265,10 +255,10 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   return {
     file: serverFileOf(secrets),
     config,
-    notReady: () => [...reasons],
+    notReady,
     async stop() {
       reasons.add('stopping')
-      clearInterval(certificateTimer)
+      await certificates.stop()
       await stopFollowing()
       // In a cluster the endpoints learn of it only after a while: keep serving until they have.
       if (kubernetes !== undefined) await new Promise((done) => setTimeout(done, config.drain))

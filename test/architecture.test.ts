@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto', 'node:util'] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
-    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator'],
+    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'certs'],
     packages: [
       '@kubernetes/client-node',
       'zod',
@@ -82,6 +82,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     folders: ['src/kube', 'src/policy', 'src/cli', 'src/config', 'src/observe', 'src/adapters', 'webhooks'],
     packages: [],
   },
+  'src/certificates.ts': { folders: ['certs', 'src/config', 'src/observe', 'src/adapters'], packages: ['node:path'] },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
 }
 

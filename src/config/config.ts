@@ -138,8 +138,27 @@ export const schema = z.strictObject({
       directory: z.string().min(1).optional(),
       /** More DNS names and addresses for the self-made certificate. */
       names: z.array(z.string().min(1).max(253)).max(64).default([]),
+      /** The Secret that all replicas share; inside a cluster `drawbridge-tls` where nothing is said. */
+      secret: z
+        .string()
+        .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'wanted the exact name of a Secret')
+        .optional(),
+      /** The Services that the certificate of the Secret is for. */
+      services: z
+        .array(z.string().regex(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a Service'))
+        .min(1)
+        .max(8)
+        .default(['drawbridge']),
+      /** Who writes caBundle of the webhook configurations. */
+      caBundle: z.enum(['manage', 'leave']).optional(),
+      /** How long API servers may take to learn of a new caBundle. */
+      caPropagation: duration.refine((value) => value <= 86_400_000, 'wanted at most 1d').prefault('2m'),
     })
-    .prefault({}),
+    .prefault({})
+    .refine(
+      ({ directory, secret }) => directory === undefined || secret === undefined,
+      'directory or secret, not both',
+    ),
   standalone: z
     .strictObject({
       namespaceLabels: z.record(z.string(), z.string()).default({ 'drawbridge.dev/enforce': 'standard' }),

@@ -37,7 +37,6 @@ export interface AdmissionObserver {
   connectionError(listener: string, error: Error): void
   alertThreadEnded(reason: string): void
   verdictsIndexed(images: number): void
-  certificateLoaded(expiresAt: number): void
   /** Tokens or the client CA were read again and are in use. */
   secretsLoaded(): void
   /** A file of a secret cannot be used; what was read before stays in use. */
@@ -115,12 +114,6 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     help: 'Verdicts that the admission thread knows.',
     registers,
   })
-  const certificate = new Gauge({
-    name: 'drawbridge_certificate_expiry_timestamp_seconds',
-    help: 'When the serving certificate expires, in seconds since the epoch.',
-    registers,
-  })
-
   const secretReloads = new Counter({
     name: 'drawbridge_secret_reloads_total',
     help: 'Times that tokens or the client CA had changed and were read again, and times that a file could not be used.',
@@ -207,10 +200,6 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     clusterProblem(message) {
       logger.warn({ problem: message }, 'the cluster could not be followed for a moment')
-    },
-    certificateLoaded(expiresAt) {
-      certificate.set(Math.floor(expiresAt / 1000))
-      logger.debug({ expires: new Date(expiresAt).toISOString() }, 'certificate loaded')
     },
   }
 }

@@ -93,7 +93,13 @@ describe('certificates', function () {
       const renamed = await selfMadeCertificates(directory, ['localhost', '127.0.0.1'], NOW)
       assert.notEqual(renamed.leaf.certificate, first.leaf.certificate)
       writeFileSync(join(directory, 'ca.crt'), 'not a certificate')
-      const healed = await selfMadeCertificates(directory, ['localhost'], NOW)
+      const replaced: string[] = []
+      const healed = await selfMadeCertificates(directory, ['localhost'], NOW, (what, reason) =>
+        replaced.push(`${what}: ${reason}`),
+      )
+      assert.equal(replaced.length, 2)
+      assert.match(replaced[0] ?? '', /^authority: not a readable certificate: /)
+      assert.equal(replaced[1], 'certificate: not signed by the authority beside it')
       assert.notEqual(healed.authority, first.authority)
       assert.equal(
         certificateProblem(readFileSync(join(directory, 'ca.crt'), 'utf8'), healed.leaf, ['localhost'], NOW),

@@ -34,7 +34,6 @@ export function admissionContext(setting: {
       connectionError: nothing,
       alertThreadEnded: nothing,
       verdictsIndexed: nothing,
-      certificateLoaded: nothing,
       brakeChanged: nothing,
       clusterProblem: nothing,
       secretsLoaded: nothing,

@@ -71,7 +71,6 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, p
     connectionError: nothing,
     alertThreadEnded: nothing,
     verdictsIndexed: nothing,
-    certificateLoaded: nothing,
     brakeChanged: nothing,
     clusterProblem: nothing,
     secretsLoaded: nothing,

@@ -31,7 +31,8 @@ export interface RequestSettings {
   /** Sent as JSON. */
   readonly body?: unknown
   /** For PATCH. */
-  readonly contentType?: 'application/json' | 'application/merge-patch+json' | undefined
+  readonly contentType?:
+    'application/json' | 'application/merge-patch+json' | 'application/apply-patch+yaml' | undefined
   /** Milliseconds until the whole answer must be there. Default 30,000. */
   readonly timeoutMs?: number | undefined
 }
@@ -67,6 +68,8 @@ export interface KubernetesClient {
     signal: AbortSignal,
     idleMs?: number,
   ): Promise<void>
+  /** The API server's clock, milliseconds since the epoch, as its last answer to `request` told it; undefined before that. Whole seconds. */
+  serverTime(): number | undefined
   /** Ends all connections. */
   close(): void
 }
@@ -116,6 +119,7 @@ export function createClient(config: KubeConfig): KubernetesClient {
   const base = new URL(cluster.server)
   const basePath = base.pathname.replace(/\/+$/, '')
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: 30_000 })
+  let told: { readonly time: number; readonly at: number } | undefined
 
   const open = async (
     method: string,
@@ -158,9 +162,11 @@ export function createClient(config: KubeConfig): KubernetesClient {
     const options = await open(method, path, settings.query, { headers }).catch((error: unknown) => {
       throw explain(error, cluster.server)
     })
-    const { status, text } = await exchange(options, body, timeoutMs).catch((error: unknown) => {
+    const { status, text, date } = await exchange(options, body, timeoutMs).catch((error: unknown) => {
       throw explain(error, cluster.server)
     })
+    const time = Date.parse(date ?? '')
+    if (!Number.isNaN(time)) told = { time, at: performance.now() }
     const json = parse(text)
     if (status < 200 || status > 299) throw refusal(status, json, method, path)
     if (json === undefined)
@@ -178,14 +184,20 @@ export function createClient(config: KubeConfig): KubernetesClient {
     }
   }
 
-  return { server: cluster.server, request, watch, close: () => agent.destroy() }
+  return {
+    server: cluster.server,
+    request,
+    watch,
+    serverTime: () => told && told.time + Math.floor(performance.now() - told.at),
+    close: () => agent.destroy(),
+  }
 }
 
 function exchange(
   options: RequestOptions,
   body: Buffer | undefined,
   timeoutMs: number,
-): Promise<{ readonly status: number; readonly text: string }> {
+): Promise<{ readonly status: number; readonly text: string; readonly date: string | undefined }> {
   return new Promise((resolve, reject) => {
     // Covers waiting for a connection, the answer's head and its body.
     const signal = AbortSignal.timeout(timeoutMs)
@@ -197,7 +209,10 @@ function exchange(
         if (size > MAX_ANSWER_BYTES) answer.destroy(new Error(`the answer exceeds ${MAX_ANSWER_BYTES} bytes`))
         else chunks.push(chunk)
       })
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }))
+      answer.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8')
+        resolve({ status: answer.statusCode ?? 0, text, date: answer.headers.date })
+      })
       answer.on('error', reject)
       // An answer cut short ends without `end`.
       answer.on('close', () => reject(new Error('the connection ended in the middle of the answer')))
