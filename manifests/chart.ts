@@ -98,10 +98,7 @@ function crds(): string {
   const texts = readCrds().map((text) => {
     const definition = load(text) as Definition
     const annotations = { ...(definition.metadata['annotations'] as object), 'helm.sh/resource-policy': 'keep' }
-    return dump(
-      { ...definition, metadata: { ...definition.metadata, annotations } },
-      { lineWidth: -1, noRefs: true },
-    )
+    return dump({ ...definition, metadata: { ...definition.metadata, annotations } }, { lineWidth: -1, noRefs: true })
   })
   const text = withNamespace(texts.join('---\n'))
   return generated('manifests/crds', `{{- if .Values.crds.install }}\n${text}{{- end }}`)
@@ -110,7 +107,10 @@ function crds(): string {
 /** manifests/rbac.yaml, with its reasons: they are the documentation of a right. */
 function rbac(): string {
   const text = readFileSync(join(manifestsDirectory(), 'rbac.yaml'), 'utf8')
-  return generated('manifests/rbac.yaml', withNamespace(text.replaceAll(/^( *namespace:) drawbridge$/gm, `$1 ${OWN_NAMESPACE}`)))
+  return generated(
+    'manifests/rbac.yaml',
+    withNamespace(text.replaceAll(/^( *namespace:) drawbridge$/gm, `$1 ${OWN_NAMESPACE}`)),
+  )
 }
 
 /** The generated templates of the chart: file name below `templates/generated` -> text. */

@@ -57,7 +57,7 @@ export function writeSchemas(openApi: unknown, kinds: Iterable<string>, folder: 
       $ref: `#/definitions/${name}`,
       definitions: Object.fromEntries(needed.map((each) => [each, strict(definitions[each])])),
     }
-    const [kind, version, group] = id.split('/').reverse() as [string, string, string | undefined]
+    const [kind, version, group] = id.split('/').toReversed() as [string, string, string | undefined]
     const file = [kind, ...(group === undefined ? [] : [group.split('.')[0]!]), version].join('-').toLowerCase()
     writeFileSync(join(folder, `${file}.json`), JSON.stringify(schema))
     return false

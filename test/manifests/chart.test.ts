@@ -65,10 +65,16 @@ describe('manifests/chart', () => {
       Object.entries(properties ?? {}).flatMap(([key, inner]) =>
         inner.properties === undefined ? [`${at}${key}`] : schemaPaths(inner, `${at}${key}.`),
       )
-    const valuePaths = (object: Readonly<Record<string, unknown>>, { properties }: Schema, at: string): readonly string[] =>
+    const valuePaths = (
+      object: Readonly<Record<string, unknown>>,
+      { properties }: Schema,
+      at: string,
+    ): readonly string[] =>
       Object.entries(object).flatMap(([key, value]) => {
         const inner = properties?.[key]
-        return isMap(value) && inner?.properties !== undefined ? valuePaths(value, inner, `${at}${key}.`) : [`${at}${key}`]
+        return isMap(value) && inner?.properties !== undefined
+          ? valuePaths(value, inner, `${at}${key}.`)
+          : [`${at}${key}`]
       })
 
     it('knows exactly the keys of values.yaml', () => {
@@ -87,7 +93,9 @@ describe('manifests/chart', () => {
 
   it('the dashboard asks only for metrics that there are', () => {
     const observe = join(root, 'src/observe')
-    const code = readdirSync(observe).map((file) => readFileSync(join(observe, file), 'utf8')).join('\n')
+    const code = readdirSync(observe)
+      .map((file) => readFileSync(join(observe, file), 'utf8'))
+      .join('\n')
     const known = new Set([...code.matchAll(/name: '(drawbridge_\w+)'/g)].map((match) => match[1]!))
     const asked = [...read('dashboards/drawbridge.json').matchAll(/drawbridge_\w+/g)].map(([name]) =>
       name.replace(/_(bucket|sum|count)$/, ''),

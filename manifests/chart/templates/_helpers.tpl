@@ -74,7 +74,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
     # Settings are read at the start: other settings are other pods.
-    drawbridge.dev/config-checksum: {{ include "drawbridge.config" . | sha256sum }}
+    checksum/config: {{ include "drawbridge.config" . | sha256sum }}
 spec:
   serviceAccountName: drawbridge
   automountServiceAccountToken: true
