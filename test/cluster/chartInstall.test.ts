@@ -112,7 +112,7 @@ describe('the Helm chart on a real API server', function () {
       await waitFor(async () => (await pods()).trim().split('\n').length === 2, 60_000, 'two pods of the Deployment')
     })
 
-    it('keeps tokens and the caBundle through an upgrade that changes the webhooks', async () => {
+    it('keeps tokens and the caBundle through an upgrade that changes the webhooks, and back', async () => {
       const before = await tokens()
       for (const token of Object.values(JSON.parse(before) as Readonly<Record<string, string>>))
         assert.match(Buffer.from(token, 'base64').toString(), /^[A-Za-z0-9]{43}$/)
@@ -138,6 +138,11 @@ describe('the Helm chart on a real API server', function () {
       const after = await bundles()
       assert.ok(after.has('verdicts-cluster.drawbridge.dev'))
       for (const [name, bundle] of after) assert.equal(bundle, names.includes(name) ? caBundle : undefined, name)
+      assert.equal(await tokens(), before)
+
+      const back = helm('rollback', 'drawbridge', '--namespace', 'drawbridge')
+      assert.equal(back.code, 0, back.stderr)
+      assert.deepEqual([...(await bundles()).keys()].sort(), names.toSorted())
       assert.equal(await tokens(), before)
     })
 

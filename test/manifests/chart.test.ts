@@ -7,7 +7,7 @@ import { load } from 'js-yaml'
 
 import { chartTemplates } from '../../manifests/chart.ts'
 import { manifestsDirectory } from '../../manifests/render.ts'
-import { root } from '../docs/markdown.ts'
+import { readPage, root } from '../docs/markdown.ts'
 
 const chart = join(manifestsDirectory(), 'chart')
 const read = (file: string): string => readFileSync(join(chart, file), 'utf8')
@@ -79,6 +79,13 @@ describe('manifests/chart', () => {
 
     it('knows exactly the keys of values.yaml', () => {
       assert.deepEqual([...schemaPaths(schema, '')].sort(), [...valuePaths(values, schema, '')].sort())
+    })
+
+    it('has each value in the table of docs/install.md', () => {
+      const section = readPage('docs/install.md').split('## Values')[1]!.split('###')[0]!
+      const cells = [...section.matchAll(/^\| (`.*?`) \|/gm)].map((match) => match[1]!)
+      const named = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!))
+      assert.deepEqual(named.sort(), Object.keys(values).sort())
     })
 
     it('refuses unknown keys at every level that it describes', () => {
