@@ -187,5 +187,13 @@ describe('the Helm chart on a real API server', function () {
       const again = helm('install', 'drawbridge', CHART, '--namespace', 'drawbridge')
       assert.equal(again.code, 0, again.stderr)
     })
+
+    it('can be uninstalled without a moment in which pods are refused: the webhook configurations first', async () => {
+      await cluster.must(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+      await waitFor(async () => (await create('opted-in')).code === 0, 20_000, 'a pod that is created')
+      const { code, stderr } = helm('uninstall', 'drawbridge', '--namespace', 'drawbridge')
+      assert.equal(code, 0, stderr)
+      assert.equal((await create('opted-in')).code, 0)
+    })
   })
 })
