@@ -46,20 +46,59 @@ const annotated = (text: string): string =>
     'metadata:\n  {{- with .Values.webhookAnnotations }}\n  annotations:\n    {{- toYaml . | nindent 4 }}\n  {{- end }}\n',
   )
 
+/** The combinations of values that decide which webhook entries there are. */
+const VARIANTS = (['namespaces', 'cluster'] as const).flatMap((scope) =>
+  [false, true].map((podSecurityLabels) => ({ scope, podSecurityLabels })),
+)
+const variantName = ({ scope, podSecurityLabels }: (typeof VARIANTS)[number]): string =>
+  podSecurityLabels ? `${scope}, Pod Security labels` : scope
+
+interface Entry {
+  readonly text: string
+  readonly variants: readonly string[]
+}
+
+/** Adds one variant's entries to those of the others, each text once, in an order that is every variant's own. */
+function merge(entries: readonly Entry[], texts: readonly string[], variant: string): readonly Entry[] {
+  let at = 0
+  return texts.reduce((merged, text) => {
+    const found = merged.findIndex((entry) => entry.text === text)
+    const [known, position] = found < 0 ? [undefined, at] : [merged[found], found]
+    at = position + 1
+    return merged.toSpliced(position, known === undefined ? 0 : 1, {
+      text,
+      variants: [...(known?.variants ?? []), variant],
+    })
+  }, entries)
+}
+
+/** One text, in which each entry stands under the variants that have it. */
 function webhooks(): string {
-  const variants = (['namespaces', 'cluster'] as const).flatMap((scope) =>
-    [false, true].map((podSecurityLabels) => {
-      const text = renderWebhooks({
-        endpoint: { service: { namespace: OWN_NAMESPACE, name: SERVICE } },
-        ownNamespace: OWN_NAMESPACE,
-        scope,
-        podSecurityLabels,
-      })
-      const switches = `(eq .Values.quarantineScope "${scope}") ${(podSecurityLabels ? on : off)('podSecurityLabels')}`
-      return [`and ${switches}`, annotated(withNamespace(text))] as const
-    }),
+  // kind -> the head of the object, and its entries
+  const configurations = new Map<string, { readonly head: string; readonly entries: readonly Entry[] }>()
+  for (const variant of VARIANTS) {
+    const text = renderWebhooks({
+      ...variant,
+      endpoint: { service: { namespace: OWN_NAMESPACE, name: SERVICE } },
+      ownNamespace: OWN_NAMESPACE,
+    })
+    for (const document of withNamespace(text).split(/^---\n/m)) {
+      const [head = '', ...texts] = document.split(/^(?= {2}- name: )/m)
+      const kind = /^kind: (.*)$/m.exec(head)?.[1] ?? ''
+      const entries = configurations.get(kind)?.entries ?? []
+      configurations.set(kind, { head, entries: merge(entries, texts, variantName(variant)) })
+    }
+  }
+  const conditional = ({ text, variants }: Entry): string =>
+    variants.length === VARIANTS.length
+      ? text
+      : `  {{- if has $variant (list ${variants.map((name) => `"${name}"`).join(' ')}) }}\n${text}  {{- end }}\n`
+  const documents = [...configurations.values()].map(
+    ({ head, entries }) => annotated(head) + entries.map(conditional).join(''),
   )
-  return generated('src/kube/webhookEntries.ts', choose(variants))
+  const variant =
+    '{{- $variant := printf "%s%s" .Values.quarantineScope (ternary ", Pod Security labels" "" .Values.podSecurityLabels) }}\n'
+  return generated('src/kube/webhookEntries.ts', variant + documents.join('---\n'))
 }
 
 /** `'a', 'b'` of the guard's list becomes the same list with the release's namespace and the excepted ones, sorted. */
