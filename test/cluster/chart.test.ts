@@ -11,7 +11,10 @@ import { guardObjects } from '../../manifests/guard.ts'
 import { manifestsDirectory, readCrds } from '../../manifests/render.ts'
 import { verdictGuardObjects } from '../../manifests/verdictGuard.ts'
 import { webhookConfigurations } from '../../manifests/webhooks.ts'
+import { sources } from '../../src/alerts/sources/index.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { checkCredentials } from '../../src/config/credentials.ts'
+import { settingsProblems } from '../../src/correlator/settings.ts'
 import { root } from '../docs/markdown.ts'
 import { CHART, chartTools, idOf, objectsOf, VALUES, valuesOf } from './chartTools.ts'
 import type { ChartTools, KubernetesObject } from './chartTools.ts'
@@ -56,6 +59,8 @@ describe('the Helm chart', function () {
         readonly data: Readonly<Record<string, string>>
       }
       const config = parseConfig(data['drawbridge.yaml']!, 'drawbridge.yaml')
+      checkCredentials(config, 'drawbridge.yaml', { sources: sources.map(({ name }) => name), standalone: false })
+      assert.deepEqual(settingsProblems(config), [])
       assert.equal(config.namespace, 'drawbridge')
       assert.equal(config.alerts.credentials[0]?.tokenFile, '/etc/drawbridge/tokens/alert-token')
       assert.equal(config.tls.directory, file === 'cert-manager.yaml' ? '/etc/drawbridge/tls' : undefined)

@@ -195,5 +195,16 @@ describe('the Helm chart on a real API server', function () {
       assert.equal(code, 0, stderr)
       assert.equal((await create('opted-in')).code, 0)
     })
+
+    it('takes over CRDs that were applied without Helm, when it is told to', async () => {
+      await cluster.must(['annotate', 'crd', '--all', 'meta.helm.sh/release-name-', 'meta.helm.sh/release-namespace-'])
+      const install = ['install', 'drawbridge', CHART, '--namespace', 'drawbridge']
+      assert.match(
+        helm(...install).stderr,
+        /CustomResourceDefinition "[a-z.]+" in namespace "" exists and cannot be imported/,
+      )
+      const { code, stderr } = helm(...install, '--take-ownership')
+      assert.equal(code, 0, stderr)
+    })
   })
 })
