@@ -1,0 +1,266 @@
+/** The Helm chart as text: what Helm renders of it, compared with what the code says and judged by Drawbridge itself. No cluster is asked. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { dump, load } from 'js-yaml'
+
+import { guardObjects } from '../../manifests/guard.ts'
+import { manifestsDirectory, readCrds } from '../../manifests/render.ts'
+import { verdictGuardObjects } from '../../manifests/verdictGuard.ts'
+import { webhookConfigurations } from '../../manifests/webhooks.ts'
+import { sources } from '../../src/alerts/sources/index.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import { checkCredentials } from '../../src/config/credentials.ts'
+import { settingsProblems } from '../../src/correlator/settings.ts'
+import { root } from '../docs/markdown.ts'
+import { CHART, chartTools, idOf, objectsOf, VALUES, valuesOf } from './chartTools.ts'
+import type { ChartTools, KubernetesObject } from './chartTools.ts'
+
+const INSTALL = join(manifestsDirectory(), 'install.yaml')
+const INSTALL_HEADER = `# Generated from manifests/chart by \`make manifests\`; do not edit. What \`helm template\` gives, and the namespace.
+# Before it is applied: set the image, and make the Secret drawbridge-tokens (docs/install.md).
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: drawbridge
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+`
+
+describe('the Helm chart', function () {
+  this.timeout(120_000)
+  let tools: ChartTools
+  const template: ChartTools['template'] = (...args) => tools.template(...args)
+  const folder = mkdtempSync(join(tmpdir(), 'drawbridge-chart-'))
+
+  const find = (objects: readonly KubernetesObject[], kind: string, name = 'drawbridge'): KubernetesObject => {
+    const found = objects.find((object) => object.kind === kind && object.metadata.name === name)
+    assert.ok(found, `no ${kind} ${name} among ${objects.map(idOf).join(', ')}`)
+    return found
+  }
+
+  before(function () {
+    // The first run ever builds Helm.
+    this.timeout(30 * 60_000)
+    tools = chartTools()
+  })
+
+  for (const file of VALUES) {
+    it(`lints with ${file ?? 'the defaults'}`, () => {
+      const { code, stdout } = tools.helm(['lint', '--strict', CHART, '--namespace', 'drawbridge', ...valuesOf(file)])
+      assert.equal(code, 0, stdout)
+    })
+
+    it(`gives a drawbridge.yaml that the server accepts, with ${file ?? 'the defaults'}`, () => {
+      const { data } = find(objectsOf(template(valuesOf(file))), 'ConfigMap', 'drawbridge-config') as unknown as {
+        readonly data: Readonly<Record<string, string>>
+      }
+      const config = parseConfig(data['drawbridge.yaml']!, 'drawbridge.yaml')
+      checkCredentials(config, 'drawbridge.yaml', { sources: sources.map(({ name }) => name), standalone: false })
+      assert.deepEqual(settingsProblems(config), [])
+      assert.equal(config.namespace, 'drawbridge')
+      assert.equal(config.alerts.credentials[0]?.tokenFile, '/etc/drawbridge/tokens/alert-token')
+      assert.equal(config.tls.directory, file === 'cert-manager.yaml' ? '/etc/drawbridge/tls' : undefined)
+      assert.equal(config.quarantine.reach, file === 'cluster-wide.yaml' ? 'evidence' : 'auto')
+      assert.equal(config.alerts.credentials.length, file === 'cluster-wide.yaml' ? 2 : 1)
+      assert.deepEqual(config.quarantine.protected.namespaces.slice(-1), ['drawbridge'])
+    })
+
+    it(`has pods that its own profile restricted takes, unchanged, with ${file ?? 'the defaults'}`, () => {
+      const rendered = join(folder, 'restricted.yaml')
+      writeFileSync(rendered, template(valuesOf(file)))
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [join(root, 'bin/drawbridge.js'), 'check', '-f', rendered, '--profile', 'restricted', '-o', 'json'],
+        { encoding: 'utf8' },
+      )
+      assert.equal(status, 0, stdout)
+      const { objects } = JSON.parse(stdout) as {
+        readonly objects: readonly (Readonly<Record<string, unknown>> & { readonly result: string })[]
+      }
+      assert.deepEqual(
+        objects
+          .filter(({ result }) => result !== 'not-concerned')
+          .map(({ kind, result, patch, warnings }) => ({ kind, result, patch, warnings })),
+        [
+          {
+            kind: file?.startsWith('volumes') ? 'StatefulSet' : 'Deployment',
+            result: 'allowed',
+            patch: [],
+            warnings: [],
+          },
+        ],
+      )
+    })
+  }
+
+  describe('renders what `drawbridge manifests` prints', () => {
+    const sorted = (objects: readonly object[]): readonly object[] =>
+      [...(objects as readonly KubernetesObject[])].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
+    const kinds = /^(Validating|Mutating)(AdmissionPolicy|WebhookConfiguration)/
+    const cases = (['namespaces', 'cluster'] as const).flatMap((scope) =>
+      [false, true].flatMap((podSecurityLabels) =>
+        [undefined, { except: ['shop', 'cert-manager', 'default'] }].map((requireLabels) => ({
+          scope,
+          podSecurityLabels,
+          requireLabels,
+        })),
+      ),
+    )
+    for (const { scope, podSecurityLabels, requireLabels } of cases)
+      it(`scope ${scope}${podSecurityLabels ? ', Pod Security labels' : ''}${requireLabels ? ', labels required' : ''}`, () => {
+        const file = join(folder, 'values.yaml')
+        const required = requireLabels && { requireLabels: { enabled: true, ...requireLabels } }
+        writeFileSync(file, dump({ quarantineScope: scope, podSecurityLabels, ...required }))
+        const rendered = objectsOf(template(['--values', file], 'gate'))
+        const options = { ownNamespace: 'gate', podSecurityLabels, ...(requireLabels && { requireLabels }) }
+        const expected = [
+          ...guardObjects(options),
+          ...verdictGuardObjects({ ownNamespace: 'gate' }),
+          ...webhookConfigurations({
+            ...options,
+            scope,
+            endpoint: { service: { namespace: 'gate', name: 'drawbridge' } },
+          }),
+        ]
+        assert.deepEqual(
+          sorted(rendered.filter(({ kind }) => kinds.test(kind))),
+          sorted(expected.filter(({ kind }) => kinds.test(kind))),
+        )
+        assert.deepEqual(
+          find(rendered, 'ClusterRole', 'drawbridge-namespace-weakener'),
+          expected.find(({ kind }) => kind === 'ClusterRole'),
+        )
+      })
+
+    it('CRDs, kept when the chart is uninstalled', () => {
+      const rendered = objectsOf(template([])).filter(({ kind }) => kind === 'CustomResourceDefinition')
+      const expected = readCrds().map((text) => {
+        const definition = load(text) as KubernetesObject
+        const annotations = { ...definition.metadata.annotations, 'helm.sh/resource-policy': 'keep' }
+        return { ...definition, metadata: { ...definition.metadata, annotations } }
+      })
+      assert.deepEqual(sorted(rendered), sorted(expected))
+    })
+
+    it('manifests/rbac.yaml, in its own namespace', () => {
+      const text = readFileSync(join(manifestsDirectory(), 'rbac.yaml'), 'utf8')
+      const expected = objectsOf(text.replaceAll('namespace: drawbridge', 'namespace: gate'))
+      const ids = new Set(expected.map(idOf))
+      const rendered = objectsOf(template([], 'gate'))
+      assert.deepEqual(sorted(rendered.filter((object) => ids.has(idOf(object)))), sorted(expected))
+      const others = rendered.filter(
+        ({ apiVersion, kind }) => apiVersion.startsWith('rbac.') || kind === 'ServiceAccount',
+      )
+      assert.deepEqual(others.filter((object) => !ids.has(idOf(object))).map(idOf), [
+        'rbac.authorization.k8s.io/v1/ClusterRole/drawbridge-namespace-weakener',
+      ])
+    })
+
+    it('annotations of the webhook configurations, and of nothing else', () => {
+      const annotated = objectsOf(template(valuesOf('cert-manager.yaml')))
+        .filter(({ metadata }) => metadata.annotations?.['cert-manager.io/inject-ca-from'] === 'drawbridge/drawbridge')
+        .map(({ kind }) => kind)
+      assert.deepEqual(annotated.sort(), ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'])
+    })
+  })
+
+  it('manifests/install.yaml is in step with the chart (UPDATE_MANIFESTS=yes rewrites it)', () => {
+    const text = `${INSTALL_HEADER}${template(['--set', 'tokens.create=false'])}`
+    if (process.env['UPDATE_MANIFESTS'] === 'yes') writeFileSync(INSTALL, text)
+    assert.equal(readFileSync(INSTALL, 'utf8'), text)
+  })
+
+  it('agrees with the Dockerfile', () => {
+    const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')
+      .split(/^FROM /m)
+      .at(-1)!
+    const instruction = (name: string): string => new RegExp(`^${name} (.*)$`, 'm').exec(dockerfile)?.[1] ?? ''
+    const { spec } = find(objectsOf(template([])), 'Deployment') as unknown as {
+      readonly spec: { readonly template: { readonly spec: PodSpec } }
+    }
+    interface PodSpec {
+      readonly securityContext: Readonly<Record<string, unknown>>
+      readonly containers: readonly {
+        readonly command?: readonly string[]
+        readonly args: readonly string[]
+        readonly ports: readonly { readonly containerPort: number }[]
+        readonly volumeMounts: readonly { readonly mountPath: string; readonly readOnly?: boolean }[]
+      }[]
+    }
+    const { securityContext, containers } = spec.template.spec
+    const [container] = containers
+    assert.ok(container)
+    assert.equal(
+      `${String(securityContext['runAsUser'])}:${String(securityContext['runAsGroup'])}`,
+      instruction('USER'),
+    )
+    assert.equal(container.ports.map(({ containerPort }) => containerPort).join(' '), instruction('EXPOSE'))
+    const mounts = container.volumeMounts.filter(({ readOnly }) => readOnly !== true)
+    assert.deepEqual(
+      mounts.map(({ mountPath }) => mountPath),
+      [instruction('VOLUME')],
+    )
+    // The entry point is the image's; the arguments take the place of CMD, and say no less.
+    assert.equal(container.command, undefined)
+    const command = JSON.parse(instruction('CMD')) as readonly string[]
+    assert.deepEqual(container.args.slice(0, command.length), command)
+    const help = spawnSync(process.execPath, [join(root, 'bin/drawbridge.js'), 'serve', '--help'], { encoding: 'utf8' })
+    for (const argument of container.args.filter((text) => text.startsWith('--')))
+      assert.ok(help.stdout.includes(` ${argument} `), argument)
+  })
+
+  describe('refuses', () => {
+    const cases: readonly (readonly [what: string, args: readonly string[], message: RegExp, namespace?: string])[] = [
+      ['an unknown value', ['--set', 'replicaCount=2'], /additional properties 'replicaCount' not allowed/],
+      ['no replicas', ['--set', 'replicas=0'], /replicas.*minimum/s],
+      [
+        'a name that would end a CEL string',
+        ['--set', "requireLabels.enabled=true,requireLabels.except={a' || true || 'b}"],
+        /does not match pattern/,
+      ],
+      [
+        'a namespace that is not its own',
+        [],
+        /install Drawbridge into a namespace of its own .* not into default/,
+        'default',
+      ],
+      ['settings that are the chart’s', ['--set', 'config.namespace=x'], /config\.namespace is set by the chart/],
+      ['a port of its own', ['--set', 'config.alerts.port=1'], /the chart sets port of every listener/],
+    ]
+    for (const [what, args, message, namespace] of cases)
+      it(what, () => {
+        const { code, stderr } = tools.helm([
+          'template',
+          'drawbridge',
+          CHART,
+          '--namespace',
+          namespace ?? 'drawbridge',
+          ...args,
+        ])
+        assert.notEqual(code, 0)
+        assert.match(stderr, message)
+      })
+  })
+
+  it('lets nobody in where the NetworkPolicy names nobody', () => {
+    const { spec } = find(objectsOf(template(valuesOf('cluster-wide.yaml'))), 'NetworkPolicy') as unknown as {
+      readonly spec: {
+        readonly ingress: readonly {
+          readonly ports: readonly { readonly port: string }[]
+          readonly from?: readonly unknown[]
+        }[]
+      }
+    }
+    assert.deepEqual(
+      spec.ingress.map(({ ports, from }) => [ports[0]?.port, from?.length]),
+      [
+        ['webhook', 1],
+        ['alerts', 2],
+      ],
+    )
+  })
+})
