@@ -32,6 +32,7 @@ export interface AdmissionObserver {
   exceptionUsesUnconfirmed(reason: string, uses: number): void
   /** Exceptions that grant nothing because they cannot be read. */
   exceptionMalformed(name: string, problem: string): void
+  /** Counted each time, and logged at most once a second: whoever can send reviews chooses how many fail. */
   namespaceLookupFailed(namespace: string, error: unknown): void
   httpError(listener: string, status: number, error: Error): void
   connectionError(listener: string, error: Error): void
@@ -47,8 +48,18 @@ export interface AdmissionObserver {
   clusterProblem(message: string): void
 }
 
-/** Creates the functions and registers their metrics. */
-export function createAdmissionObserver(logger: Logger, registry: Registry): AdmissionObserver {
+const LOOKUP_LOG_MILLISECONDS = 1000
+
+/**
+ * Creates the functions and registers their metrics.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createAdmissionObserver(
+  logger: Logger,
+  registry: Registry,
+  now: () => number = () => performance.now(),
+): AdmissionObserver {
   const registers = [registry]
   const requests = new Counter({
     name: 'drawbridge_admission_requests_total',
@@ -132,6 +143,8 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     registers,
   })
 
+  const lookups = { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }
+
   return {
     reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
       requests.inc({ webhook, outcome })
@@ -161,8 +174,15 @@ export function createAdmissionObserver(logger: Logger, registry: Registry): Adm
     },
     namespaceLookupFailed(namespace, error) {
       lookupFailures.inc()
+      const time = now()
+      if (time - lookups.loggedAt < LOOKUP_LOG_MILLISECONDS) {
+        lookups.unlogged += 1
+        return
+      }
+      const { unlogged } = lookups
+      Object.assign(lookups, { loggedAt: time, unlogged: 0 })
       logger.error(
-        { namespace: boundedText(namespace), error: errorText(error) },
+        { namespace: boundedText(namespace), error: errorText(error), ...(unlogged > 0 && { unlogged }) },
         'namespace could not be read; denying',
       )
     },

@@ -1,7 +1,7 @@
 /** The one matcher (rule 9 of docs/design.md), for webhook, scan and command line. The unit is one violation. */
 import { containersOf } from '../kube/containers.ts'
 import type { ImageMatch } from '../kube/imagePattern.ts'
-import { parseReference } from '../kube/reference.ts'
+import { parseReference, type ImageReference } from '../kube/reference.ts'
 import { printable, shorten } from '../kube/text.ts'
 import type { PodSpec, PodTemplate } from '../kube/types.ts'
 import {
@@ -23,28 +23,9 @@ export interface ExceptionInput {
   readonly isFlagged: (image: string) => string | undefined
 }
 
-/** Why an exception does not cover a violation. The first six do not depend on the violation: `unknown` to `service-account`. */
-export type RefusalReason =
-  | 'unknown'
-  | 'malformed'
-  | 'suspended'
-  | 'expired'
-  | 'namespace'
-  | 'service-account'
-  | 'check'
-  | 'image'
-  | 'flagged-image'
-
-export interface ExceptionRefusal {
-  readonly exception: string
-  readonly reason: RefusalReason
-  /** One line for people, at most 240 characters of printable ASCII; names the exception. */
-  readonly text: string
-}
-
 export interface ExceptionOutcome {
-  /** Not covered, in the order given. `whyNot` has one entry for each exception that was asked for. */
-  readonly remaining: readonly (Violation & { readonly whyNot?: readonly ExceptionRefusal[] | undefined })[]
+  /** Not covered: of the violations given, as they are and in their order. */
+  readonly remaining: readonly Violation[]
   /** Names of the exceptions that covered at least one violation, sorted. */
   readonly used: readonly string[]
   /** For people: what was wrong with the annotation, and for each exception that did not do what was asked one line. */
@@ -65,21 +46,32 @@ export const prepareExceptions = (input: ExceptionInput): ((violations: readonly
   if (names.length === 0) return (violations) => ({ remaining: violations, used: [], notes: problems })
   const images = imagesOf(input.template.spec)
   const prepared = [...names].sort().map((name) => prepare(name, input, images))
+  const usable = prepared.flatMap(({ name, grant }) => (grant === undefined ? [] : [{ name, grant }]))
   return (violations) => {
     const used = new Set<string>()
-    const remaining = violations.flatMap((violation) => {
-      const whyNot: ExceptionRefusal[] = []
-      for (const { name, refuses } of prepared) {
-        const refusal = refuses(violation)
-        if (refusal === undefined) {
+    // Of what each exception refuses only the best is kept and written: a pod may break checks a hundred thousand times.
+    const best = new Map<string, BestRefusal>()
+    const remaining = violations.filter((violation) => {
+      const place = placeOf(violation, images)
+      const refusals: Refusal[] = []
+      for (const { name, grant } of usable) {
+        const refusal = grant.judge(violation.check, place)
+        if (refusal === 'covered') {
           used.add(name)
-          return []
+          return false
         }
-        whyNot.push(refusal)
+        refusals.push(refusal)
       }
-      return [{ ...violation, whyNot }]
+      for (const [index, refusal] of refusals.entries()) {
+        const { name, grant } = usable[index] as (typeof usable)[number]
+        const known = best.get(name)
+        if (known === undefined || RANK.indexOf(refusal) < RANK.indexOf(known.refusal))
+          best.set(name, { refusal, text: grant.describe(refusal, violation.check, place) })
+      }
+      return true
     })
-    return { remaining, used: [...used].sort(), notes: [...problems, ...notesAbout(prepared, remaining)] }
+    const notes = prepared.flatMap(({ name, useless }) => useless ?? best.get(name)?.text ?? [])
+    return { remaining, used: [...used].sort(), notes: [...problems, ...notes] }
   }
 }
 
@@ -87,17 +79,37 @@ export const prepareExceptions = (input: ExceptionInput): ((violations: readonly
 export const applyExceptions = (violations: readonly Violation[], input: ExceptionInput): ExceptionOutcome =>
   prepareExceptions(input)(violations)
 
-interface Prepared {
-  readonly name: string
-  /** What makes it useless for this pod, whatever the violation. */
-  readonly general: ExceptionRefusal | undefined
-  /** Undefined: it covers the violation. */
-  readonly refuses: (violation: Violation) => ExceptionRefusal | undefined
+/** Why a grant does not cover one violation. */
+type Refusal = 'check' | 'image' | 'flagged-image'
+type Answer = Refusal | 'covered'
+
+/** What a person most wants to know of an exception that left violations over. */
+const RANK: readonly Refusal[] = ['flagged-image', 'image', 'check']
+
+interface BestRefusal {
+  readonly refusal: Refusal
+  /** One line for people, at most 240 characters of printable ASCII; names the exception. */
+  readonly text: string
 }
+
+/** An exception that holds for the pod. A violation is given as its check and its container's place; undefined: the pod as a whole. */
+interface Grant {
+  /** Writes no text: it is asked for every violation. */
+  readonly judge: (check: string, place: PlacedImage | undefined) => Answer
+  readonly describe: (refusal: Refusal, check: string, place: PlacedImage | undefined) => string
+}
+
+type Prepared =
+  | { readonly name: string; readonly grant: Grant; readonly useless?: undefined }
+  /** `useless`: why it covers nothing of this pod, whatever the violation; as `BestRefusal.text`. */
+  | { readonly name: string; readonly useless: string; readonly grant?: undefined }
 
 /** An image and where a person looks for it; the image is empty where none is named, which nothing matches. */
 interface PlacedImage {
+  /** In `PodImages.all`. */
+  readonly index: number
   readonly image: string
+  readonly reference: ImageReference | undefined
   readonly place: string
 }
 
@@ -108,96 +120,101 @@ interface PodImages {
 }
 
 const imagesOf = (spec: PodSpec): PodImages => {
-  const byContainer = new Map(
-    containersOf(spec).map(({ path, container }) => [
-      path,
-      { image: container.image ?? '', place: `container "${printable(container.name, 63)}"` },
-    ]),
-  )
+  const containers = containersOf(spec).map(({ path, container }) => ({
+    path,
+    image: container.image ?? '',
+    place: `container "${printable(container.name, 63)}"`,
+  }))
   const volumes = (spec.volumes ?? []).flatMap(({ name, image }) =>
     image == null ? [] : [{ image: image.reference ?? '', place: `volume "${printable(name, 63)}"` }],
   )
-  return { all: [...byContainer.values(), ...volumes], byContainer }
+  const all = [...containers, ...volumes].map(({ image, place }, index): PlacedImage => ({
+    index,
+    image,
+    reference: parseReference(image),
+    place,
+  }))
+  return { all, byContainer: new Map(containers.map(({ path }, index) => [path, all[index] as PlacedImage])) }
 }
 
-const CONTAINER_PATH = /^(spec\.(?:initContainers|containers|ephemeralContainers)\[\d+\])\./u
-
-/** The path of the container that a violation is about. Undefined: what cannot be tied to one container is the pod's. */
-const containerPath = (violation: Violation, images: PodImages): string | undefined => {
-  const path = violation.container === undefined ? undefined : CONTAINER_PATH.exec(violation.path)?.[1]
-  return path !== undefined && images.byContainer.has(path) ? path : undefined
+/**
+ * The image of the container that a violation is about: `spec.initContainers[0].securityContext` begins with its path. Undefined: what cannot
+ * be tied to one container is the pod's.
+ */
+const placeOf = ({ container, path }: Violation, images: PodImages): PlacedImage | undefined => {
+  const end = container === undefined ? -1 : path.indexOf('].')
+  return end === -1 ? undefined : images.byContainer.get(path.slice(0, end + 1))
 }
 
 const prepare = (name: string, input: ExceptionInput, images: PodImages): Prepared => {
   const reading = input.find(name)
-  const refusal = (reason: RefusalReason, text: string): ExceptionRefusal => ({
-    exception: name,
-    reason,
-    text: shorten(`exception "${name}" ${text}`, MAX_REFUSAL),
-  })
-  if (reading === undefined) return useless(name, refusal('unknown', 'does not exist'))
+  const write = (text: string): string => shorten(`exception "${name}" ${text}`, MAX_REFUSAL)
+  if (reading === undefined) return { name, useless: write('does not exist') }
   if (reading.problem !== undefined)
-    return useless(name, refusal('malformed', `is malformed and counts nowhere: ${printable(reading.problem, 160)}`))
+    return { name, useless: write(`is malformed and counts nowhere: ${printable(reading.problem, 160)}`) }
   const { exception } = reading
-  const general = generalRefusal(exception, input, refusal)
-  if (general !== undefined) return useless(name, general)
+  const useless = describeUseless(exception, input)
+  return useless === undefined
+    ? { name, grant: grantOf(exception, input, images, write) }
+    : { name, useless: write(useless) }
+}
 
-  const byImage = memoize((image: string): { readonly match: ImageMatch; readonly verdict: string | undefined } => {
-    const match = matchAnyImage(exception.images, parseReference(image))
-    return { match, verdict: match === 'matches' ? input.isFlagged(image) : undefined }
-  })
-  const refuseImages = (placed: readonly PlacedImage[], isPodLevel: boolean): ExceptionRefusal | undefined => {
-    const foreign = placed.find(({ image }) => byImage(image).match !== 'matches')
-    if (foreign !== undefined)
-      return refusal('image', describeForeign(foreign, byImage(foreign.image).match, isPodLevel))
-    const flagged = placed.find(({ image }) => byImage(image).verdict !== undefined)
-    return flagged === undefined
-      ? undefined
-      : refusal(
-          'flagged-image',
-          `is suspended: verdict ${byImage(flagged.image).verdict} denies the image of ${flagged.place}`,
-        )
+const grantOf = (
+  exception: AdmissionException,
+  { isFlagged }: ExceptionInput,
+  images: PodImages,
+  write: (text: string) => string,
+): Grant => {
+  // One answer for each image and for the pod, however many violations there are.
+  const answers: Answer[] = []
+  const answerFor = (placed: PlacedImage): Answer => (answers[placed.index] ??= judgeImage(placed))
+  const judgeImage = ({ image, reference }: PlacedImage): Answer => {
+    if (matchAnyImage(exception.images, reference) !== 'matches') return 'image'
+    return isFlagged(image) === undefined ? 'covered' : 'flagged-image'
   }
-  // One answer for each container, for the pod and for each check, however many violations there are.
-  const refusePod = memoize(() => refuseImages(images.all, true))
-  const refuseContainer = memoize((path: string) => {
-    const one = images.byContainer.get(path)
-    return refuseImages(one === undefined ? images.all : [one], false)
-  })
-  const refuseCheck = memoize((check: string) => refusal('check', `does not list check ${printable(check, 80)}`))
+  let answerForPod: Answer | undefined
+  const judgePod = (): Answer => {
+    const refused = RANK_FOR_PODS.find((answer) => images.all.some((placed) => answerFor(placed) === answer))
+    return refused ?? 'covered'
+  }
   const checks = new Set(exception.checks)
   return {
-    name,
-    general: undefined,
-    refuses: (violation) => {
-      if (!checks.has(violation.check)) return refuseCheck(violation.check)
-      const path = containerPath(violation, images)
-      return path === undefined ? refusePod('') : refuseContainer(path)
+    judge: (check, place) => {
+      if (!checks.has(check)) return 'check'
+      return place === undefined ? (answerForPod ??= judgePod()) : answerFor(place)
+    },
+    describe: (refusal, check, place) => {
+      const placed = place ?? images.all.find((one) => answerFor(one) === refusal)
+      if (refusal === 'check' || placed === undefined) return write(`does not list check ${printable(check, 80)}`)
+      return write(
+        refusal === 'image'
+          ? describeForeign(placed, matchAnyImage(exception.images, placed.reference), place === undefined)
+          : `is suspended: verdict ${isFlagged(placed.image)} denies the image of ${placed.place}`,
+      )
     },
   }
 }
 
+/** A foreign image is said before a flagged one: it needs another exception in any case. */
+const RANK_FOR_PODS = ['image', 'flagged-image'] as const
+
 const MAX_REFUSAL = 240
 
-const useless = (name: string, general: ExceptionRefusal): Prepared => ({ name, general, refuses: () => general })
-
-const generalRefusal = (
+/** Why an exception covers nothing of a pod, whatever the violation. */
+const describeUseless = (
   exception: AdmissionException,
   { template, namespace, now }: ExceptionInput,
-  refusal: (reason: RefusalReason, text: string) => ExceptionRefusal,
-): ExceptionRefusal | undefined => {
-  if (exception.suspended) return refusal('suspended', 'is suspended (spec.suspended)')
-  if (isExpired(exception, now)) {
-    const time = new Date(exception.expiresAt).toISOString().replace('.000Z', 'Z')
-    return refusal('expired', `expired at ${time}`)
-  }
+): string | undefined => {
+  if (exception.suspended) return 'is suspended (spec.suspended)'
+  if (isExpired(exception, now))
+    return `expired at ${new Date(exception.expiresAt).toISOString().replace('.000Z', 'Z')}`
   // Which namespaces it is for is nobody's business here.
   if (namespace === undefined || !exception.namespaces.includes(namespace))
-    return refusal('namespace', `is not for namespace "${printable(namespace ?? '', 63)}"`)
+    return `is not for namespace "${printable(namespace ?? '', 63)}"`
   const account = serviceAccountOf(template.spec)
-  if (!exception.serviceAccounts.includes('*') && !exception.serviceAccounts.includes(account))
-    return refusal('service-account', `is not for service account "${printable(account, 100)}"`)
-  return undefined
+  return exception.serviceAccounts.includes('*') || exception.serviceAccounts.includes(account)
+    ? undefined
+    : `is not for service account "${printable(account, 100)}"`
 }
 
 /** As the API server fills it in: the new name, else the deprecated one, else `default` (kubernetes/kubernetes:pkg/apis/core/v1/conversion.go). */
@@ -210,33 +227,4 @@ const describeForeign = ({ image, place }: PlacedImage, match: ImageMatch, isPod
   if (match === 'pattern-without-tag') return `${what}: its pattern names no tag (write :* for any)`
   if (match === 'reference-by-digest') return `${what}: its pattern names a tag, the pod a digest`
   return isPodLevel ? `${what}; for the pod as a whole it must match every image` : what
-}
-
-/** What a person most wants to know of an exception that left violations over. */
-const RANK: readonly RefusalReason[] = ['flagged-image', 'image', 'check']
-
-const notesAbout = (prepared: readonly Prepared[], remaining: ExceptionOutcome['remaining']): readonly string[] => {
-  const best = new Map<string, ExceptionRefusal>()
-  for (const { whyNot } of remaining) {
-    for (const refusal of whyNot ?? []) {
-      const known = best.get(refusal.exception)
-      if (known === undefined || RANK.indexOf(refusal.reason) < RANK.indexOf(known.reason))
-        best.set(refusal.exception, refusal)
-    }
-  }
-  return prepared.flatMap(({ name, general }) => {
-    const note = general ?? best.get(name)
-    return note === undefined ? [] : [note.text]
-  })
-}
-
-const memoize = <T>(compute: (key: string) => T): ((key: string) => T) => {
-  const known = new Map<string, T>()
-  return (key) => {
-    const found = known.get(key)
-    if (found !== undefined || known.has(key)) return found as T
-    const value = compute(key)
-    known.set(key, value)
-    return value
-  }
 }

@@ -94,10 +94,27 @@ const judgeWhole = (input: JudgeInput): Judgement => {
     isFlagged: (image) => denyingVerdict(input, image),
   })
   const checked = isPod || input.asCreated === undefined ? template : input.asCreated(template, policy)
-  const check = (profile: ProfileAtVersion | undefined): ExceptionOutcome =>
-    skipsChecks ? NOTHING_FOUND : except(findViolations(profile, checked))
+  const check = oncePerProfile((profile) => (skipsChecks ? NOTHING_FOUND : except(findViolations(profile, checked))))
   return answer(input, { subject, isPod, template, flagged, checked: !skipsChecks, check })
 }
+
+type CheckProfile = (profile: ProfileAtVersion | undefined) => ExceptionOutcome
+
+/** Namespaces often enforce, warn about and audit one profile: what a pod breaks of it is found out once. */
+const oncePerProfile = (check: CheckProfile): CheckProfile => {
+  const known: { readonly profile: ProfileAtVersion | undefined; readonly outcome: ExceptionOutcome }[] = []
+  return (profile) => {
+    const found = known.find((one) => isSameProfile(one.profile, profile))
+    if (found !== undefined) return found.outcome
+    const outcome = check(profile)
+    known.push({ profile, outcome })
+    return outcome
+  }
+}
+
+/** Whether both consist of the same checks. Profiles of one name may not, while one of them is being changed. */
+const isSameProfile = (a: ProfileAtVersion | undefined, b: ProfileAtVersion | undefined): boolean =>
+  a?.profile === b?.profile && a?.version === b?.version && a?.checks === b?.checks
 
 const POD = { group: '', kind: 'Pod' }
 
@@ -175,7 +192,7 @@ interface Findings {
   /** False for an update that changes nothing which checks read. */
   readonly checked: boolean
   /** What remains of a profile's violations after the exceptions. */
-  readonly check: (profile: ProfileAtVersion | undefined) => ExceptionOutcome
+  readonly check: CheckProfile
 }
 
 const answer = (

@@ -223,6 +223,23 @@ describe('exceptions: one violation at a time', () => {
       }))
   }
 
+  it('says of each exception the worst that it left over: a verdict before an image before a check, the first of each', () => {
+    const spec = {
+      hostPID: true,
+      containers: [
+        { ...web, name: 'a', image: 'evil:1' },
+        { ...web, name: 'b', image: 'evil:2' },
+        { ...web, name: 'c', image: `${R}/shop/web:bad` },
+      ],
+    }
+    const grants = { checks: { checks: ['hostPorts'] }, images: { images: [`${R}/other:*`] }, verdict: {} }
+    assert.deepEqual(apply(pod(spec, 'checks,images,verdict'), grants, { flagged: ':bad' }).notes, [
+      'exception "checks" does not list check hostNamespaces',
+      'exception "images" does not match "evil:1" of container "a"; for the pod as a whole it must match every image',
+      'exception "verdict" is suspended: verdict sha256-bad denies the image of container "c"',
+    ])
+  })
+
   it('names at most what is asked: one note for each exception', () => {
     const { notes } = apply(pod({}, 'c,a,b'), { a: { checks: ['hostPorts'] }, b: { suspended: true } })
     assert.deepEqual(notes, [

@@ -70,6 +70,49 @@ const deployment = (annotation: string) =>
   )
 
 describe('judge: exceptions', () => {
+  for (const [labels, times] of [
+    [{ enforce: 'one', warn: 'one', audit: 'one' }, 1],
+    [{ enforce: 'one', warn: 'two', audit: 'one' }, 2],
+    [{ enforce: 'one', warn: 'two', audit: 'three' }, 3],
+  ] as const) {
+    it(`checks each profile once: ${Object.values(labels).join(', ')}`, () => {
+      let calls = 0
+      const checks = [{ id: 'counted', check: () => (calls++, []) }]
+      const at = (profile: string) => ({ profile, version: 'latest' as const, checks })
+      const policy = {
+        enforce: at(labels.enforce),
+        warn: at(labels.warn),
+        audit: at(labels.audit),
+        quarantine: 'off' as const,
+        problems: [],
+      }
+      judgeWith(pod('legacy'), { legacy: {} }, { policy })
+      assert.equal(calls, times)
+    })
+  }
+
+  it('does not take a profile for another of its name with other checks or another version', () => {
+    const broken = (check: string) => () => [{ check, reason: check, path: 'spec', found: '', required: '', fix: '' }]
+    const at = (version: number, check: string) => ({
+      profile: 'one',
+      version,
+      checks: [{ id: check, check: broken(check) }],
+    })
+    const policy = {
+      enforce: at(35, 'a'),
+      warn: at(35, 'b'),
+      audit: at(34, 'c'),
+      quarantine: 'off' as const,
+      problems: [],
+    }
+    const { violations, auditAnnotations } = judgeWith(pod('legacy'), {}, { policy })
+    assert.deepEqual(
+      violations.map(({ check }) => check),
+      ['a'],
+    )
+    assert.match(auditAnnotations['audit-violations'] ?? '', /one:v1\.34:\n- c: /)
+  })
+
   it('allows a pod because of an exception, and says which in the audit log', () => {
     const judgement = judgeWith(pod('legacy'), { legacy: {} })
     assert.deepEqual(judgement, {

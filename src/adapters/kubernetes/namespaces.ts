@@ -11,15 +11,18 @@ export interface NamespacesOptions {
   readonly keep?: ((key: string) => boolean) | undefined
   /** A namespace appeared or its labels changed; undefined: it is gone. */
   readonly onChange?: ((name: string, labels: Labels | undefined) => void) | undefined
+  /** Monotonic milliseconds. Default: the process's. */
+  readonly now?: (() => number) | undefined
 }
 
 export interface Namespaces {
   /** From memory; undefined: not known (which does not mean that it does not exist). */
   get(name: string): Labels | undefined
   /**
-   * One read from the API server, shared by all who ask for the same name meanwhile.
+   * One read from the API server, shared by all who ask for the same name meanwhile. At most 32 at once: reviews of many names, whoever
+   * sends them, must not become a flood of reads. The others wait for their turn, oldest first.
    * @returns undefined: there is no such namespace
-   * @throws KubernetesError when the API server does not answer within `timeoutMs` (default 2,000): fail closed
+   * @throws KubernetesError when turn and answer do not come within `timeoutMs` (default 2,000), or 1,000 wait already: fail closed
    */
   getLive(name: string, timeoutMs?: number): Promise<Labels | undefined>
   /** Every namespace known now. */
@@ -39,9 +42,15 @@ const PREFIXES = ['drawbridge.dev/', 'pod-security.kubernetes.io/'] as const
 /** A name that cannot exist is not asked for: it could otherwise walk the API's paths. */
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
+const MAX_READS = 32
+const MAX_WAITING = 1000
+
+const tooMany = (): KubernetesError =>
+  new KubernetesError(0, 'Timeout', 'too many namespaces are being read from the Kubernetes API; try again')
+
 /** Starts to watch at once. */
 export function watchNamespaces(options: NamespacesOptions): Namespaces {
-  const { client, onChange } = options
+  const { client, onChange, now = () => performance.now() } = options
   const keep = options.keep ?? ((key: string) => PREFIXES.some((prefix) => key.startsWith(prefix)))
   const live = new Map<string, Promise<Labels | undefined>>()
 
@@ -64,7 +73,36 @@ export function watchNamespaces(options: NamespacesOptions): Namespaces {
     onProblem: options.onProblem,
   })
 
-  const read = async (name: string, timeoutMs: number): Promise<Labels | undefined> => {
+  const turns = { taken: 0, waiting: new Set<() => void>() }
+  const takeTurn = (timeoutMs: number): Promise<void> => {
+    if (turns.taken < MAX_READS) {
+      turns.taken += 1
+      return Promise.resolve()
+    }
+    if (turns.waiting.size >= MAX_WAITING) return Promise.reject(tooMany())
+    return new Promise((resolve, reject) => {
+      const begin = (): void => {
+        clearTimeout(timer)
+        resolve()
+      }
+      const timer = setTimeout(() => {
+        turns.waiting.delete(begin)
+        reject(tooMany())
+      }, timeoutMs)
+      turns.waiting.add(begin)
+    })
+  }
+  /** Hands the turn on to whoever waits longest. */
+  const passTurn = (): void => {
+    const [next] = turns.waiting
+    if (next === undefined) turns.taken -= 1
+    else {
+      turns.waiting.delete(next)
+      next()
+    }
+  }
+
+  const readInTurn = async (name: string, timeoutMs: number): Promise<Labels | undefined> => {
     try {
       const object = await client.request('GET', `/api/v1/namespaces/${name}`, { timeoutMs })
       cache.inject(object)
@@ -72,6 +110,16 @@ export function watchNamespaces(options: NamespacesOptions): Namespaces {
     } catch (error) {
       if (error instanceof KubernetesError && error.status === 404) return undefined
       throw error
+    } finally {
+      passTurn()
+    }
+  }
+
+  const read = async (name: string, timeoutMs: number): Promise<Labels | undefined> => {
+    const deadline = now() + timeoutMs
+    try {
+      await takeTurn(timeoutMs)
+      return await readInTurn(name, Math.max(1, Math.ceil(deadline - now())))
     } finally {
       live.delete(name)
     }
