@@ -32,6 +32,7 @@ function slowServer(now: () => number = () => 0): { readonly namespaces: Namespa
           }),
     watch: (_path, _query, _onEvent, signal) =>
       new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+    serverTime: () => undefined,
     close: () => undefined,
   }
   return { namespaces: watchNamespaces({ client, now }), reads }
