@@ -211,7 +211,7 @@ describe('the keeper of certificates', function () {
           assert.deepEqual(outdated(world), [])
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 40 },
     ))
 
   it('ends well from anything', () =>
@@ -241,6 +241,6 @@ describe('the keeper of certificates', function () {
           assert.deepEqual([distrusted(world), outdated(world)], [[], []])
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 40 },
     ))
 })
