@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { classify } from '../../../src/alerts/classes.ts'
 import { k8sAudit } from '../../../src/alerts/sources/k8sAudit.ts'
 import { findingOf, outcomeOf } from './support.ts'
 
@@ -51,6 +52,20 @@ describe('alerts/sources/k8sAudit', () => {
       containerName: 'web',
     })
   })
+
+  // The rule is all that the classes know of an alert: a finding under a name that their table lacks would be `cluster-administration`, also under strict.
+  for (const [what, item, name] of [
+    ['exec', event(), 'shell'],
+    ['attach', event({}, { subresource: 'attach' }), 'shell'],
+    ['port-forward', event({}, { subresource: 'portforward' }), 'port-forward'],
+    ['an ephemeral container', debug(), 'debug-container'],
+  ] as const) {
+    it(`finds ${what} under a rule that the classes know`, () => {
+      const finding = findingOf(k8sAudit.decode(item))
+      assert.deepEqual(classify(finding), { class: name, subject: 'person', weight: 0 })
+      assert.equal(classify(finding, { preset: 'strict' }).weight, 100)
+    })
+  }
 
   const cases: readonly (readonly [string, unknown, string])[] = [
     ['exec over WebSockets (get)', event(), 'finding: exec'],
