@@ -2,7 +2,7 @@
 import type { NamespacePolicy } from '../policy/types.ts'
 import { clean, EXIT, table } from './io.ts'
 import type { CliIo } from './io.ts'
-import { NEVER_SENT } from './workloadAccess.ts'
+import { NEVER_SENT } from './scan.ts'
 import type { WorkloadAccess } from './workloadAccess.ts'
 
 /** One image that keeps one workload from having its pods. */

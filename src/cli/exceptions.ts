@@ -2,7 +2,7 @@
 import { isAdmissionException, isExpired, nameOf, readAdmissionException } from '../policy/exceptions.ts'
 import type { ExceptionReading } from '../policy/exceptions.ts'
 import type { ListedException } from '../policy/exceptionUses.ts'
-import { age, EXIT, table, UnusableError } from './io.ts'
+import { age, EXIT, table, time, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { readObjects } from './objects.ts'
 import type { FoundObject } from './objects.ts'
@@ -41,8 +41,6 @@ function stateOf({ exception }: ExceptionReading, now: number): State {
   if (isExpired(exception, now)) return 'expired'
   return exception.suspended ? 'suspended' : 'active'
 }
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 
 function asJson({ name, reading, use }: ListedException, now: number): object {
   const { exception, problem } = reading

@@ -8,7 +8,7 @@ import type { QuarantineMode } from '../policy/types.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import { clean, EXIT, table, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
-import { NEVER_SENT } from './workloadAccess.ts'
+import { NEVER_SENT } from './scan.ts'
 import type { WorkloadAccess } from './workloadAccess.ts'
 
 /** All names of one image. */

@@ -68,3 +68,6 @@ export function age(milliseconds: number): string {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)}h`
   return `${Math.floor(seconds / 86_400)}d`
 }
+
+/** Milliseconds since the epoch as RFC 3339 in UTC, to the second: `2026-01-02T03:04:05Z`. */
+export const time = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')

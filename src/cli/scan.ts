@@ -68,7 +68,7 @@ interface ScannedNamespace {
 }
 
 /** The API server never asks the webhook about it (manifests/webhooks.ts), so it is judged only when it is asked for. */
-const NEVER_SENT = 'kube-system'
+export const NEVER_SENT = 'kube-system'
 
 /** Lines about labels that mean nothing: a cluster of thousands of namespaces copies a mistake. */
 const MAX_MISSPELT = 20

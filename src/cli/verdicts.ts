@@ -3,7 +3,7 @@ import { decisionEnd, isConfirmed } from '../verdicts/decisions.ts'
 import type { Decision, ImageVerdict, Release } from '../verdicts/types.ts'
 import { countedContributions } from '../verdicts/phase.ts'
 import { scoreAt } from '../verdicts/score.ts'
-import { age, clean, EXIT, table } from './io.ts'
+import { age, clean, EXIT, table, time } from './io.ts'
 import type { CliIo } from './io.ts'
 
 /** Where verdicts live: the admin API of a server, or the Kubernetes API. Commands do not know which. */
@@ -19,8 +19,6 @@ export interface VerdictAccess {
 const imageOf = (verdict: ImageVerdict): string => verdict.references[0] ?? verdict.digests[0] ?? '(unknown)'
 
 const scoreNow = (verdict: ImageVerdict, now: number): number => scoreAt(countedContributions(verdict), now)
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 
 /** `verdicts list`. */
 export async function listVerdicts(

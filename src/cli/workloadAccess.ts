@@ -15,6 +15,3 @@ export interface WorkloadAccess extends Pick<ScanAccess, 'namespaces' | 'pods' |
 }
 
 export type OpenWorkloads = (options: { readonly kubeconfig?: string | undefined }) => Promise<WorkloadAccess>
-
-/** The API server never asks the webhook about it (manifests/webhooks.ts). */
-export const NEVER_SENT = 'kube-system'

@@ -18,6 +18,8 @@ const duration = z
     return Number.parseInt(text, 10) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit]
   })
 
+const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace')
+
 const ruleOverride = z.strictObject({
   class: z
     .string()
@@ -49,9 +51,7 @@ const ruleOverrides = z
               z.string().regex(/^T\d{4}(\.\d{3})?$/, 'wanted a MITRE ATT&CK technique such as T1059 or T1059.004'),
             ),
             sources: anyOf(anyName),
-            namespaces: anyOf(
-              z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'),
-            ),
+            namespaces: anyOf(namespaceName),
             images: anyOf(z.string().min(1).max(512)),
           })
           .refine(
@@ -185,7 +185,7 @@ export const schema = z.strictObject({
         .strictObject({
           images: z.array(z.string().min(1).max(512)).max(1000).default([]),
           namespaces: z
-            .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'))
+            .array(namespaceName)
             .max(1000)
             .default(['kube-system', 'kube-public', 'kube-node-lease', 'drawbridge']),
         })
@@ -208,10 +208,7 @@ export const schema = z.strictObject({
   exemptions: z
     .strictObject({
       users: z.array(z.string().min(1).max(1024)).max(1000).default([]),
-      namespaces: z
-        .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace'))
-        .max(1000)
-        .default([]),
+      namespaces: z.array(namespaceName).max(1000).default([]),
       runtimeClasses: z
         .array(z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'wanted the exact name of a RuntimeClass'))
         .max(1000)
@@ -219,10 +216,7 @@ export const schema = z.strictObject({
     })
     .prefault({}),
   /** The namespace that Drawbridge itself runs in, for a server outside of it: where the brake and its leases are. */
-  namespace: z
-    .string()
-    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace')
-    .default('drawbridge'),
+  namespace: namespaceName.default('drawbridge'),
   drain: duration.refine((value) => value <= 3_600_000, 'wanted at most 1h').prefault('10s'),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })

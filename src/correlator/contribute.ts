@@ -77,7 +77,7 @@ export function effectOf(
     ...short('pod', image.pod),
     ...short('container', image.container),
     ...short('node', image.node),
-    ...short('target', actTarget(alert) === '' ? undefined : actTarget(alert)),
+    ...short('target', actTarget(alert) || undefined),
     ...own,
   }
   return {

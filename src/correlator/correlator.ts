@@ -35,14 +35,7 @@ import {
   verdictNameFor,
   type Effect,
 } from './contribute.ts'
-import {
-  confirmVerdict,
-  extendVerdict,
-  isWorthSettling,
-  releaseVerdict,
-  settleVerdict,
-  type VerdictPolicy,
-} from './decide.ts'
+import { extendVerdict, isWorthSettling, settleVerdict, withDecision, type VerdictPolicy } from './decide.ts'
 import { createSeenEvents, eventKey, isAlreadyDurable, isBeforeRelease } from './dedupe.ts'
 import { createHold } from './holds.ts'
 import { silencedBy } from './mutes.ts'
@@ -332,6 +325,15 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     }
   }
 
+  const decide = async (
+    name: string,
+    decision: Parameters<typeof withDecision>[1],
+    at: number,
+  ): Promise<ImageVerdict> => {
+    const step = (current: ImageVerdict): ImageVerdict => withDecision(current, decision, at, policy)
+    return (await writer.submit(name, { step })).verdict
+  }
+
   return {
     start: async () => {
       stopWatching = store.watch(onStoreChange)
@@ -362,15 +364,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     list: () => ledger.list().toSorted((left, right) => (left.name < right.name ? -1 : 1)),
     get: (name) => ledger.get(name),
     unattributed: () => [...unattributed],
-    release: async (name, { as, ...said }) => {
+    release: (name, { as, ...said }) => {
       const release: Release = { ...decisionOf(said, clock()), as }
-      const step = (current: ImageVerdict): ImageVerdict => releaseVerdict(current, release, release.at, policy)
-      return (await writer.submit(name, { step })).verdict
+      return decide(name, { release }, release.at)
     },
-    confirm: async (name, said) => {
+    confirm: (name, said) => {
       const confirm = decisionOf(said, clock())
-      const step = (current: ImageVerdict): ImageVerdict => confirmVerdict(current, confirm, confirm.at, policy)
-      return (await writer.submit(name, { step })).verdict
+      return decide(name, { confirm }, confirm.at)
     },
     onChange: (listener) => {
       listeners.add(listener)

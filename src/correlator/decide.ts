@@ -39,24 +39,14 @@ export function isWorthSettling(current: ImageVerdict, next: ImageVerdict): bool
   return current.reach !== undefined && next.reach === undefined && next.phase === 'denying'
 }
 
-/** `current` released by a person. */
-export function releaseVerdict(
+/** `current` with what a person decided: a release, or a confirmation that denies everywhere. */
+export function withDecision(
   current: ImageVerdict,
-  release: Release,
+  decision: { readonly release: Release } | { readonly confirm: Decision },
   now: number,
   policy: VerdictPolicy,
 ): ImageVerdict {
-  return decidePhase(current.name, { ...current, release }, current, now, policy.thresholds, policy.reach)
-}
-
-/** `current` confirmed by a person: denied everywhere. */
-export function confirmVerdict(
-  current: ImageVerdict,
-  confirm: Decision,
-  now: number,
-  policy: VerdictPolicy,
-): ImageVerdict {
-  return decidePhase(current.name, { ...current, confirm }, current, now, policy.thresholds, policy.reach)
+  return decidePhase(current.name, { ...current, ...decision }, current, now, policy.thresholds, policy.reach)
 }
 
 /** `current` without the spared namespaces in which the image no longer runs. */

@@ -24,5 +24,11 @@ export const POD_SECURITY_LABEL = {
 
 export const EXCEPTION_ANNOTATION = 'drawbridge.dev/exception'
 
+/**
+ * RFC 1123 label: names of namespaces, and of Drawbridge's own objects that a label or an annotation refers to. A name that cannot exist is never asked for
+ * at the API server: it could otherwise walk the API's paths.
+ */
+export const DNS_LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/u
+
 /** Set by the kubelet on the API server's copy of a static pod. On its own it proves nothing: anybody can write it. */
 export const MIRROR_POD_ANNOTATION = 'kubernetes.io/config.mirror'

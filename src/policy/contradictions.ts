@@ -1,10 +1,8 @@
+import { DNS_LABEL } from '../kube/names.ts'
 import { printable } from '../kube/text.ts'
 import { isInside } from './hostPath.ts'
 import type { AdmissionProfile, AdmissionProfileSpec, NumberRange } from './profile.ts'
 import { isBuiltinProfile } from './registry.ts'
-
-/** A namespace label must be able to hold it, and nobody may mistake it for something else. */
-const DNS_LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/u
 
 /**
  * Why a profile that can be read still makes no sense, one line each; empty: it may be used. A setting that could never have an effect

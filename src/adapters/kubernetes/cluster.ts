@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto'
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
 import { parseReference } from '../../kube/reference.ts'
 import type { Labels } from '../../kube/types.ts'
-import { GROUP, VERSION } from '../../kube/names.ts'
 import type { Decision, ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
 import type { ExceptionSource, ListedException, OnUseCounted } from '../../policy/exceptionUses.ts'
 import type { QuarantineMode } from '../../policy/types.ts'
@@ -15,7 +14,7 @@ import { confirmUses } from './confirmUses.ts'
 import type { ConfirmUsesOptions } from './confirmUses.ts'
 import { watchContainers } from './containerDirectory.ts'
 import { EXCEPTIONS_PATH, readListedException, watchExceptions } from './exceptions.ts'
-import { createKubernetesVerdictStore } from './imageVerdicts.ts'
+import { createKubernetesVerdictStore, VERDICTS_PATH } from './imageVerdicts.ts'
 import { listNamespacePods } from './namespacePods.ts'
 import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
@@ -26,8 +25,6 @@ import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
 import { readVerdictObject, toDecision, toRelease } from './verdictObject.ts'
 import { shareWrites } from './writeShare.ts'
-
-export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
 const START_MILLISECONDS = 30_000

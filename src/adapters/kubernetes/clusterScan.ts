@@ -1,4 +1,5 @@
 /** What `drawbridge scan` reads of a cluster, with the rights of whoever's kubeconfig it is. Nothing is watched and nothing is written. */
+import { DNS_LABEL } from '../../kube/names.ts'
 import type { Labels } from '../../kube/types.ts'
 import { loadProfile } from '../../policy/compileProfile.ts'
 import type { CompiledProfile } from '../../policy/compileProfile.ts'
@@ -9,10 +10,11 @@ import type { QuarantineMode } from '../../policy/types.ts'
 import { readBrake } from './brake.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
-import { connect, readMinor, VERDICTS_PATH } from './cluster.ts'
+import { connect, readMinor } from './cluster.ts'
 import { EXCEPTIONS_PATH, readListedException } from './exceptions.ts'
 import { listPages, podPages } from './podPages.ts'
 import type { PodOfPage } from './podPages.ts'
+import { VERDICTS_PATH } from './imageVerdicts.ts'
 import { PROFILES_PATH } from './profiles.ts'
 import { readVerdictObject } from './verdictObject.ts'
 import { workloadPages } from './workloads.ts'
@@ -37,9 +39,6 @@ export interface ClusterScan {
   pods(namespace?: string): AsyncIterable<readonly PodOfPage[]>
   close(): Promise<void>
 }
-
-/** A name that cannot exist is not asked for: it could otherwise walk the API's paths. */
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
 /**
  * Connects, and reads the cluster's version, its verdicts, profiles and exceptions.
@@ -156,7 +155,7 @@ async function readNamespaces(
 ): Promise<ReadonlyMap<string, Labels>> {
   const found = new Map<string, Labels>()
   for (const name of names) {
-    if (!NAME.test(name)) throw new Error(`"${name}" is no name of a namespace`)
+    if (!DNS_LABEL.test(name)) throw new Error(`"${name}" is no name of a namespace`)
     try {
       found.set(...readNamespace(await client.request('GET', `/api/v1/namespaces/${name}`)))
     } catch (error) {

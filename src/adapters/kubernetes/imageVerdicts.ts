@@ -58,7 +58,7 @@ interface Stored {
   readonly reading: VerdictReading
 }
 
-const PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
+export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 const MAX_ATTEMPTS = 12
 /** Updates that wait for a write, all verdicts together. */
 const MAX_PENDING = 10_000
@@ -123,7 +123,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
 
   const cache = listWatch<Stored>({
     client,
-    path: PATH,
+    path: VERDICTS_PATH,
     select: read,
     onAdd: (stored) => emit(stored, false),
     onUpdate: (stored) => emit(stored, false),
@@ -151,7 +151,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   /** The object as the API server has it now; undefined: none. */
   const readLive = async (name: string): Promise<Stored | undefined> => {
     try {
-      const object = await client.request('GET', `${PATH}/${name}`, { timeoutMs: 10_000 })
+      const object = await client.request('GET', `${VERDICTS_PATH}/${name}`, { timeoutMs: 10_000 })
       cache.inject(object)
       return read(object)
     } catch (error) {
@@ -174,17 +174,20 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     const spec = decisionsPatch(next, verdictOf(base))
     if (base === undefined) checkRoom()
     spend(1 + (base === undefined ? 1 : 0) + (spec === undefined ? 0 : 1))
-    let at = base ?? (await send('POST', PATH, newVerdictObject(next.name)))
+    let at = base ?? (await send('POST', VERDICTS_PATH, newVerdictObject(next.name)))
     // A person's decision, taken through Drawbridge. First, so that the phase never runs ahead of it.
     if (spec !== undefined) {
-      at = await send('PATCH', `${PATH}/${next.name}`, { metadata: { resourceVersion: at.resourceVersion }, spec })
+      at = await send('PATCH', `${VERDICTS_PATH}/${next.name}`, {
+        metadata: { resourceVersion: at.resourceVersion },
+        spec,
+      })
     }
     const body = {
       ...newVerdictObject(next.name),
       metadata: { name: next.name, resourceVersion: at.resourceVersion },
       status: fitStatus(toStatus(next)),
     }
-    const stored = await send('PUT', `${PATH}/${next.name}/status`, body)
+    const stored = await send('PUT', `${VERDICTS_PATH}/${next.name}/status`, body)
     if (stored.reading.kind === 'damaged')
       throw new Error(`ImageVerdict ${next.name} was stored damaged: ${stored.reading.problem}`)
     return verdictOf(stored) ?? next
@@ -253,7 +256,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
       spend(1)
       try {
         const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
-        await client.request('DELETE', `${PATH}/${name}`, { body, timeoutMs: 10_000 })
+        await client.request('DELETE', `${VERDICTS_PATH}/${name}`, { body, timeoutMs: 10_000 })
         // Its room is free now, not when the watch says so.
         cache.forget(name, resourceVersion)
         return true

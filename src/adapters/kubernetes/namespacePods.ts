@@ -1,4 +1,5 @@
 /** The pods of one namespace, page by page, straight from the API server: nothing keeps whole pods in memory. */
+import { DNS_LABEL } from '../../kube/names.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 
@@ -7,9 +8,6 @@ export interface PodPage {
   /** Pods on later pages; undefined where the API server does not say. */
   readonly remaining: number | undefined
 }
-
-/** A name that cannot exist is not asked for: it could otherwise walk the API's paths. */
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
 /**
  * Reads pods in pages of `pageSize`.
@@ -23,7 +21,7 @@ export async function* listNamespacePods(
   pageSize: number,
   remainingMs: () => number,
 ): AsyncGenerator<PodPage> {
-  if (!NAME.test(namespace)) return
+  if (!DNS_LABEL.test(namespace)) return
   let token: string | undefined
   do {
     const timeoutMs = Math.floor(remainingMs())

@@ -1,4 +1,5 @@
 /** The labels of every namespace, from a watch; and one live read for when that is not enough. */
+import { DNS_LABEL } from '../../kube/names.ts'
 import type { Labels } from '../../kube/types.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
@@ -38,9 +39,6 @@ interface NamespaceLabels {
 }
 
 const PREFIXES = ['drawbridge.dev/', 'pod-security.kubernetes.io/'] as const
-
-/** A name that cannot exist is not asked for: it could otherwise walk the API's paths. */
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
 const MAX_READS = 32
 const MAX_WAITING = 1000
@@ -128,7 +126,7 @@ export function watchNamespaces(options: NamespacesOptions): Namespaces {
   return {
     get: (name) => cache.get(name)?.labels,
     getLive: (name, timeoutMs = 2000) => {
-      if (!NAME.test(name)) return Promise.resolve(undefined)
+      if (!DNS_LABEL.test(name)) return Promise.resolve(undefined)
       const asked = live.get(name) ?? read(name, timeoutMs)
       live.set(name, asked)
       return asked

@@ -1,5 +1,5 @@
 /** Every AdmissionProfile, from a watch; each is read and compiled once, when it appears or changes. */
-import { GROUP, VERSION } from '../../kube/names.ts'
+import { DNS_LABEL, GROUP, VERSION } from '../../kube/names.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
@@ -28,8 +28,6 @@ export interface Profiles<T> {
 }
 
 export const PROFILES_PATH = `/apis/${GROUP}/${VERSION}/admissionprofiles`
-/** A name that cannot exist is not asked for: it could otherwise walk the API's paths. */
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const READ_MILLISECONDS = 1500
 const PAUSE_MILLISECONDS = 1000
 /** Names of reads that are remembered; labels are people's, so there are few. */
@@ -75,7 +73,7 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
   return {
     get: cache.get,
     read: (name) => {
-      if (!NAME.test(name)) return Promise.resolve()
+      if (!DNS_LABEL.test(name)) return Promise.resolve()
       const last = reads.get(name)
       if (last !== undefined && now() - last.at < PAUSE_MILLISECONDS) return last.done
       const done = read(name)

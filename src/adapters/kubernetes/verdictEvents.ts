@@ -5,7 +5,7 @@
  * names (they may be another's), no owners, no pods of elsewhere. Nothing waits for an Event: there is a queue with a bound, and a bounded rate.
  */
 import { printable } from '../../kube/text.ts'
-import { GROUP, VERSION } from '../../kube/names.ts'
+import { DNS_LABEL, GROUP, VERSION } from '../../kube/names.ts'
 import { reasonCode } from '../../verdicts/phase.ts'
 import type { Contribution, ImageVerdict, Phase } from '../../verdicts/types.ts'
 import type { KubernetesClient } from './client.ts'
@@ -83,15 +83,12 @@ const API_VERSIONS: Readonly<Record<string, string>> = {
   CronJob: 'batch/v1',
 }
 
-/** A name of a namespace: what could walk the API's paths is not asked for. */
-const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-
 /** The heaviest contribution of each namespace. */
 function byNamespace(verdict: ImageVerdict): ReadonlyMap<string, Contribution> {
   const found = new Map<string, Contribution>()
   for (const contribution of Object.values(verdict.contributions)) {
     const namespace = contribution.owner.split('/', 1)[0] ?? ''
-    if (!NAMESPACE.test(namespace)) continue
+    if (!DNS_LABEL.test(namespace)) continue
     const other = found.get(namespace)
     if (other === undefined ? found.size < MAX_NAMESPACES : other.weight < contribution.weight)
       found.set(namespace, contribution)
