@@ -1,16 +1,23 @@
 # syntax=docker/dockerfile:1
 # Two stages: build the bundle with all tools, ship Node and the bundle alone.
 # The bases are pinned by digest; `docker buildx imagetools inspect IMAGE` shows the current one when they are to be raised.
-FROM docker.io/library/node:24-bookworm-slim@sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d AS build
+ARG BUILD_BASE=docker.io/library/node:24-bookworm-slim@sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d
+ARG RUNTIME_BASE=gcr.io/distroless/nodejs24-debian12:nonroot@sha256:14d42e2511532589a7c7e01a753667a74fcc96266e137e8125006b87b0c32d0a
+
+FROM ${RUNTIME_BASE} AS runtime
+
+FROM ${BUILD_BASE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY . .
-RUN npm run bundle
+# The bill of materials names the Node that will run the bundle: that of the runtime base.
+COPY --from=runtime /nodejs/bin/node /runtime-node
+RUN npm run bundle -- --node "$(/runtime-node -p process.versions.node)"
 # A volume takes over the owner of the folder that it is mounted on.
 RUN mkdir /empty
 
-FROM gcr.io/distroless/nodejs24-debian12:nonroot@sha256:14d42e2511532589a7c7e01a753667a74fcc96266e137e8125006b87b0c32d0a
+FROM runtime
 WORKDIR /app
 COPY --from=build /src/package.json ./package.json
 COPY --from=build /src/bin ./bin

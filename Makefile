@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 conformance: build ## the upstream Pod Security suite through Drawbridge, on a real API server
 	@npm run --silent compile && node dist/test/conformance/run.js
 
-.PHONY: bench conformance help run demo build check test test-unit test-cluster manifests clean
+.PHONY: bench conformance e2e help run demo build check test test-unit test-cluster manifests clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ test-unit: node_modules/.installed ## compile and run the tests that need no clu
 
 test-cluster: build ## tests on a real API server
 	@npm run --silent compile && npm run --silent test:cluster
+
+e2e: build ## tests on a real node: the image, installed by the chart (root on Linux; builds what is missing once)
+	@npm run --silent compile && npm run --silent test:e2e
 
 bench: build ## measure, print a table, write bench/results.json (about 8 minutes; ONLY=name[,name], SCALE=0.1)
 	@npm run --silent compile && node dist/test/bench/run.js --scale $(or $(SCALE),1) $(if $(ONLY),--only $(ONLY))

@@ -1,12 +1,18 @@
 // Bundles the server with esbuild: importing @kubernetes/client-node unbundled costs about 0.9 s and 80 MiB.
 // Code splitting keeps the Kubernetes client out of a standalone start: it is loaded only when it is used.
+// Beside it lies sbom.cdx.json: what is in it. `--node VERSION` adds the Node that will run it, where that is known (Dockerfile).
 import { rmSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
+import { writeSbom } from './sbom.js'
+
+const { node } = parseArgs({ options: { node: { type: 'string' } } }).values
 
 // Chunks are named by their content: without this those of earlier builds would be shipped too.
 rmSync('dist/bundle', { recursive: true, force: true })
 
-await build({
+const { metafile } = await build({
+  metafile: true,
   entryPoints: { drawbridge: 'src/main.ts', alertThread: 'src/alertThread.ts' },
   outdir: 'dist/bundle',
   bundle: true,
@@ -21,3 +27,5 @@ await build({
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 })
+
+writeSbom('dist/bundle/sbom.cdx.json', metafile, node)

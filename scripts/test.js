@@ -30,6 +30,7 @@ const STEPS = [
   { name: 'unit and API tests, with coverage', command: 'npm run --silent test:unit', counts: mochaCounts },
   { name: 'process tests (the bundled program)', command: 'npm run --silent test:process', counts: mochaCounts },
   { name: 'tests on a real API server', command: 'npm run --silent test:cluster', counts: mochaCounts },
+  { name: 'tests on a real node', command: 'npm run --silent test:e2e', counts: mochaCounts },
   { name: 'the upstream Pod Security suite', command: 'node dist/test/conformance/run.js', counts: plainCounts },
 ]
 

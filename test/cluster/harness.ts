@@ -8,20 +8,20 @@
  * Nothing of 2 and 3 is left behind: `stop` ends processes by pid, an exit of this process does the same, and the next start
  * removes what a killed run left.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** What a program answered. `code` is -1 when a signal ended it. */
-export interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
+import { cacheHome, HERE, NoClusterError, NODE_KUBERNETES, noNodeBecause, programs, run } from './programs.ts'
+import type { Outcome } from './programs.ts'
+
+export { NoClusterError } from './programs.ts'
+export type { Outcome } from './programs.ts'
+
+const SCRIPT = join(HERE, 'cluster.sh')
 
 export interface Cluster {
   /** Path of the administrator's kubeconfig. */
@@ -49,48 +49,23 @@ export interface ClusterOptions {
   readonly apiArgs?: readonly string[]
   /** Flags in place of `--unsafe-no-fsync`; give `[]` for anything that claims durability. */
   readonly etcdArgs?: readonly string[]
+  /** Also a node, on which pods really run: root on Linux, with what `nodePrograms` names. Only one at a time: others wait for it. */
+  readonly node?: boolean
 }
 
-/** There is no cluster and no way to make one here; the message says how to get one. */
-export class NoClusterError extends Error {
-  override readonly name = 'NoClusterError'
-}
-
-const HERE = join(import.meta.dirname, '../../../test/cluster')
-const SCRIPT = join(HERE, 'cluster.sh')
-
-function cacheHome(): string {
-  const base =
-    process.env['CLUSTER_HOME'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'k8s-test-cluster')
-  return join(base, process.env['K8S_VERSION'] ?? '1.35.4')
-}
-
-/** Runs a program to its end. `echo` copies its output to ours, line for line, for slow builds. */
-function run(
-  program: string,
-  args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; stdin?: string; echo?: boolean } = {},
-): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env: options.env ?? process.env, stdio: ['pipe', 'pipe', 'pipe'] })
-    const out: Buffer[] = []
-    const err: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => {
-      out.push(chunk)
-      if (options.echo) process.stderr.write(chunk)
-    })
-    child.stderr.on('data', (chunk: Buffer) => {
-      err.push(chunk)
-      if (options.echo) process.stderr.write(chunk)
-    })
-    child.on('error', reject)
-    child.on('close', (code) =>
-      resolve({ code: code ?? -1, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
-    )
-    // A program that does not read its input closes the pipe; its exit code says what happened.
-    child.stdin.on('error', () => undefined)
-    child.stdin.end(options.stdin ?? '')
-  })
+/** A cluster with a node. */
+export interface NodeCluster extends Cluster {
+  /** Puts a docker-archive among the images of the node. */
+  importImage(archive: string): Promise<void>
+  /**
+   * Makes an image with nothing in it but these files, and puts it on the node.
+   *
+   * @param name with a tag, as pods name it
+   * @param files path in the image -> a file, a folder, or `@TARGET` for a symbolic link
+   */
+  makeImage(name: string, files: Readonly<Record<string, string>>, entrypoint: readonly string[]): Promise<void>
+  /** The power fails and comes back: control plane, kubelet, every container. Resolves when the node is ready. */
+  reboot(): Promise<void>
 }
 
 /** Polls a real condition until it gives something other than false or undefined. Fails with `what` after `deadlineMs`. */
@@ -162,37 +137,6 @@ function removeStale(runs: string): void {
   }
 }
 
-/** The folder with the programs of the control plane, built if need be. */
-async function programs(): Promise<{ readonly bin: string; readonly kubectl: string }> {
-  const assets = process.env['KUBEBUILDER_ASSETS']
-  const built = join(cacheHome(), 'bin')
-  if (assets !== undefined && assets !== '') {
-    for (const program of ['etcd', 'kube-apiserver']) {
-      if (!existsSync(join(assets, program)))
-        throw new NoClusterError(`KUBEBUILDER_ASSETS=${assets} holds no ${program}`)
-    }
-    const own = join(built, 'kubectl')
-    const kubectl = [own, join(assets, 'kubectl')].find((path) => existsSync(path))
-    if (kubectl === undefined)
-      throw new NoClusterError(`no kubectl in ${built} or ${assets}: run test/cluster/build.sh kubectl`)
-    return { bin: assets, kubectl }
-  }
-  const needed = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']
-  const missing = needed.filter((program) => !existsSync(join(built, program)))
-  if (missing.length > 0) {
-    if (spawnSync('go', ['version'], { stdio: 'ignore' }).status !== 0) {
-      throw new NoClusterError(
-        'no API server to test against: install Go >= 1.25 (it is then built, once), or set KUBEBUILDER_ASSETS to envtest binaries, or KUBECONFIG with DRAWBRIDGE_TEST_CLUSTER=yes',
-      )
-    }
-    process.stderr.write(`Building ${missing.join(', ')} into ${built} (once; 6 to 12 minutes on two cores)\n`)
-    const build = await run('bash', [join(HERE, 'build.sh'), ...missing], { echo: true })
-    if (build.code !== 0)
-      throw new NoClusterError(`the build of ${missing.join(', ')} failed: ${build.stderr.slice(-500)}`)
-  }
-  return { bin: built, kubectl: join(built, 'kubectl') }
-}
-
 function handle(
   kubeconfig: string,
   bin: string,
@@ -247,14 +191,18 @@ function givenCluster(kubeconfig: string, kubectl: string): Cluster {
  * Starts a control plane of its own (about 8 s) or takes the given one. Several may run at the same time.
  * @throws NoClusterError when there is none to be had; other errors when starting failed
  */
+export async function startCluster(options: ClusterOptions & { readonly node: true }): Promise<NodeCluster>
+export async function startCluster(options?: ClusterOptions): Promise<Cluster>
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  if (process.env['DRAWBRIDGE_TEST_CLUSTER'] === 'yes') {
+  const noNode = options.node ? noNodeBecause() : undefined
+  if (noNode !== undefined) throw new NoClusterError(noNode)
+  if (!options.node && process.env['DRAWBRIDGE_TEST_CLUSTER'] === 'yes') {
     const given = process.env['KUBECONFIG']
     if (given === undefined || given === '') throw new NoClusterError('DRAWBRIDGE_TEST_CLUSTER=yes needs KUBECONFIG')
     const own = join(cacheHome(), 'bin', 'kubectl')
     return givenCluster(given, existsSync(own) ? own : 'kubectl')
   }
-  const { bin, kubectl } = await programs()
+  const { bin, kubectl } = await programs(options.node ? NODE_KUBERNETES : [])
   const runs = join(cacheHome(), 'runs')
   removeStale(runs)
   const [api, etcd, peer] = await freePorts(3)
@@ -266,6 +214,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   renameSync(draft, directory)
   const env: NodeJS.ProcessEnv = {
     ...process.env,
+    PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
     CLUSTER_RUN: directory,
     CLUSTER_BIN: bin,
     API_PORT: String(api),
@@ -284,14 +233,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
   process.once('exit', downNow)
   try {
-    await script('up')
+    await script('up', ...(options.node ? ['--node'] : []))
   } catch (error) {
     downNow()
     throw error
   }
   // A cache that goes with the cluster: kubectl otherwise keeps what it discovered on an earlier one at the same port.
   const kubectlCache = { KUBECACHEDIR: join(directory, 'kubectl-cache') }
-  return handle(join(directory, 'admin.kubeconfig'), bin, kubectl, kubectlCache, {
+  const cluster = handle(join(directory, 'admin.kubeconfig'), bin, kubectl, kubectlCache, {
     hasControllers: existsSync(join(bin, 'kube-controller-manager')),
     userKubeconfig: (name, groups = []) => script('user', name, ...groups),
     stopApiServer: async () => void (await script('apiserver', 'stop')),
@@ -301,4 +250,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       process.removeListener('exit', downNow)
     },
   })
+  if (!options.node) return cluster
+  const node: NodeCluster = {
+    ...cluster,
+    importImage: async (archive) => void (await script('import', archive)),
+    async makeImage(name, files, entrypoint) {
+      const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)
+      await script('image', name, pairs.join(','), ...entrypoint)
+    },
+    reboot: async () => void (await script('reboot')),
+  }
+  return node
 }

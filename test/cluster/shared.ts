@@ -23,7 +23,7 @@ export async function makeOwnNamespace(cluster: Cluster): Promise<void> {
 }
 
 /** A signal must end the process the normal way, or the `exit` handler that stops the cluster does not run. */
-function exitOnSignals(): void {
+export function exitOnSignals(): void {
   process.once('SIGINT', () => process.exit(130))
   process.once('SIGTERM', () => process.exit(143))
   process.once('SIGHUP', () => process.exit(129))
