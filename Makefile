@@ -47,7 +47,7 @@ bench: build ## measure, print a table, write bench/results.json (about 8 minute
 	@npm run --silent compile && node dist/test/bench/run.js --scale $(or $(SCALE),1) $(if $(ONLY),--only $(ONLY))
 
 manifests: build ## write the generated files under manifests/ again (builds Helm once)
-	@npm run --silent compile && UPDATE_MANIFESTS=yes node_modules/.bin/mocha --grep UPDATE_MANIFESTS > /dev/null; UPDATE_MANIFESTS=yes node_modules/.bin/mocha --config .mocharc.cluster.json --grep UPDATE_MANIFESTS > /dev/null; git status --short manifests
+	@npm run --silent compile && UPDATE_MANIFESTS=yes node_modules/.bin/mocha --grep UPDATE_MANIFESTS > /dev/null; UPDATE_MANIFESTS=yes node_modules/.bin/mocha --config .mocharc.cluster.cjs --grep UPDATE_MANIFESTS > /dev/null; git status --short manifests
 
 clean: ## delete what was built
 	@rm -rf dist coverage

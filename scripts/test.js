@@ -1,4 +1,4 @@
-// Runs every check and test, streams their output, and ends with the plain line `N passed, N failed`.
+// Runs every check and test, prints their output, and ends with the plain line `N passed, N failed`.
 // A check that is not a test runner (format, lint, compile) counts as one. Prints how long each step took.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -27,15 +27,33 @@ const STEPS = [
   { name: 'compile', command: 'npm run --silent clean && npm run --silent compile' },
   { name: 'lint', command: 'npm run --silent lint' },
   { name: 'bundle', command: 'npm run --silent bundle' },
-  { name: 'unit and API tests, with coverage', command: 'npm run --silent test:unit', counts: mochaCounts },
-  { name: 'process tests (the bundled program)', command: 'npm run --silent test:process', counts: mochaCounts },
-  { name: 'tests on a real API server', command: 'npm run --silent test:cluster', counts: mochaCounts },
-  { name: 'tests on a real node', command: 'npm run --silent test:e2e', counts: mochaCounts },
-  { name: 'the upstream Pod Security suite', command: 'node dist/test/conformance/run.js', counts: plainCounts },
+  { name: 'programs for the tests (built once)', command: 'node dist/test/cluster/prepare.js' },
 ]
 
-/** Runs one command; resolves to its exit code and what it printed. */
-function run(command) {
+const cluster = 'npm run --silent test:cluster'
+/** On a cluster that was given there is one of everything: its tests must not run beside each other. */
+const CLUSTER_STEPS =
+  process.env.DRAWBRIDGE_TEST_CLUSTER === 'yes'
+    ? [{ name: 'tests on the given cluster', command: cluster, counts: mochaCounts }]
+    : [1, 2].map((part) => ({
+        name: `tests on a real API server, part ${part} of 2`,
+        command: `CLUSTER_TESTS=${part}/2 ${cluster}`,
+        counts: mochaCounts,
+      }))
+
+/** Steps that mostly wait and do not touch what another one uses: two at a time, the long ones first. */
+const PARALLEL_STEPS = [
+  ...CLUSTER_STEPS,
+  { name: 'tests on a real node', command: 'npm run --silent test:e2e', counts: mochaCounts },
+  { name: 'unit and API tests, with coverage', command: 'npm run --silent test:unit', counts: mochaCounts },
+  { name: 'process tests (the bundled program)', command: 'npm run --silent test:process', counts: mochaCounts },
+  { name: 'the upstream Pod Security suite', command: 'node dist/test/conformance/run.js', counts: plainCounts },
+]
+const LANES = 2
+const PROGRESS_MILLISECONDS = 30_000
+
+/** Runs one command; resolves to its exit code and what it printed. `quiet`: printed by the caller. */
+function run(command, quiet) {
   return new Promise((resolve) => {
     const child = spawn('bash', ['-c', command], { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
@@ -45,7 +63,7 @@ function run(command) {
     ]) {
       stream.on('data', (chunk) => {
         output += chunk
-        target.write(chunk)
+        if (!quiet) target.write(chunk)
       })
     }
     child.on('error', (error) => resolve({ code: 1, output: String(error) }))
@@ -58,10 +76,10 @@ let failed = 0
 let skipped = 0
 const times = []
 
-for (const { name, command, counts } of STEPS) {
-  console.log(`\n== ${name}`)
+/** Runs a step and counts its result. */
+async function take({ name, command, counts }, quiet) {
   const started = performance.now()
-  const { code, output } = await run(command)
+  const { code, output } = await run(command, quiet)
   times.push({ name, seconds: (performance.now() - started) / 1000, code })
   const numbers = counts === undefined ? undefined : counts(output)
   if (numbers === undefined) {
@@ -73,9 +91,38 @@ for (const { name, command, counts } of STEPS) {
     // A runner that died without counting a failure has failed once.
     failed += code !== 0 && numbers.failed === 0 ? 1 : numbers.failed
   }
-  // Nothing after a failed compile would test this tree.
-  if (code !== 0 && name === 'compile') break
+  return { code, output }
 }
+
+/** Runs steps side by side; each one's output is printed whole when it ends. */
+async function sideBySide(steps) {
+  const waiting = [...steps]
+  const running = new Map()
+  const progress = setInterval(() => {
+    const texts = [...running].map(([name, since]) => `${name} (${Math.round((performance.now() - since) / 1000)} s)`)
+    console.log(`.. running: ${texts.join(', ')}; ${waiting.length} to come`)
+  }, PROGRESS_MILLISECONDS)
+  const lane = async () => {
+    for (let step = waiting.shift(); step !== undefined; step = waiting.shift()) {
+      running.set(step.name, performance.now())
+      const { output } = await take(step, true)
+      running.delete(step.name)
+      console.log(`\n== ${step.name}\n${output}`)
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
+  clearInterval(progress)
+}
+
+let usable = true
+for (const step of STEPS) {
+  console.log(`\n== ${step.name}`)
+  const { code } = await take(step, false)
+  // Nothing after a failed compile would test this tree.
+  usable &&= code === 0 || step.name !== 'compile'
+  if (!usable) break
+}
+if (usable) await sideBySide(PARALLEL_STEPS)
 
 console.log('\n== how long it took')
 for (const { name, seconds, code } of times)

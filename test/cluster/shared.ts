@@ -1,5 +1,5 @@
 /**
- * The one cluster that all files of a mocha run share. Loaded by `.mocharc.cluster.json` as a root hook plugin.
+ * The one cluster that all files of a mocha run share. Loaded by `.mocharc.cluster.cjs` as a root hook plugin.
  * Tests that change how the API server is started make a cluster of their own with `startCluster`.
  */
 import type { Context, RootHookObject } from 'mocha'
