@@ -5,6 +5,7 @@ import { readExceptions } from './cli/exceptions.ts'
 import { readNamespaceLabels } from './cli/namespaces.ts'
 import { readProfiles } from './cli/profiles.ts'
 import type { Config } from './config/config.ts'
+import type { ReadHistory } from './kube/revisions.ts'
 import type { Labels } from './kube/types.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { loadProfile } from './policy/compileProfile.ts'
@@ -18,6 +19,8 @@ export interface View extends NamespaceSource {
   /** Absent where there are no existing pods. */
   readonly listPods?: ListPods | undefined
   readonly exceptions: ExceptionSource
+  /** Absent where there are no workloads. */
+  readonly readHistory?: ReadHistory | undefined
   /** What the brake lets verdicts do now. */
   readonly brake: () => QuarantineMode
   readonly minor: () => number | undefined

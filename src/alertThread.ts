@@ -10,8 +10,10 @@ import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
 import { correlationOptions } from './correlator/settings.ts'
+import { createRollbacks } from './correlator/rollbacks.ts'
 import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
+import type { ReadHistory } from './kube/revisions.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
 import { alertsApp } from './server/alertsApp.ts'
@@ -23,6 +25,8 @@ import type { Listener } from './server/listener.ts'
 import { createTokenReviews } from './server/tokenReviews.ts'
 import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
+import { findFlagged } from './verdicts/index.ts'
+import type { Rollback } from './verdicts/rollback.ts'
 import type { Decision, ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
@@ -77,8 +81,11 @@ interface Ledger {
         phaseChanged(verdict: ImageVerdict, from: Phase | undefined): void
         namesJoined(verdict: ImageVerdict, references: readonly string[]): void
         expiresSoon(verdict: ImageVerdict): void
+        rollbackFound(rollback: Rollback, verdict: ImageVerdict): void
       }
     | undefined
+  /** Undefined: standalone. */
+  readonly readHistory?: ReadHistory | undefined
   /** Where the cluster's containers are reported. */
   onRecord?(listener: (record: ContainerRecord) => void): void
   /** What was found damaged, one line each. */
@@ -130,6 +137,7 @@ const correlator = createCorrelator({
     phaseChanged: (verdict, from) => {
       observer.verdictChanged(verdict.name, from ?? 'none', verdict.phase, verdict.reason)
       ledger.events?.phaseChanged(verdict, from)
+      if (verdict.phase === 'denying') rollbacks?.add(verdict)
     },
     expiresSoon: (verdict) => {
       observer.verdictExpiresSoon(verdict.name, verdict.expiresAt)
@@ -142,6 +150,17 @@ const correlator = createCorrelator({
     backgroundFailed: (task, error) => observer.backgroundFailed(task, error),
   },
 })
+
+const { readHistory, directory } = ledger
+const rollbacks =
+  readHistory &&
+  directory &&
+  createRollbacks({
+    readHistory,
+    findFlagged: findFlagged(correlator, parseReference, () => Date.now()),
+    usesOf: ({ digests }) => directory.usesOf(digests),
+    onRollback: (rollback, verdict) => ledger.events?.rollbackFound(rollback, verdict),
+  })
 
 // Only now: calls that arrived before wait in the port until somebody listens.
 const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {

@@ -11,7 +11,7 @@ import { resolveLive } from '../webhooks/context.ts'
 import { clusterView, standaloneView } from './admissionView.ts'
 import { startAlertThread } from './alertThreadHost.ts'
 import { startCertificates } from './certificates.ts'
-import { ownerWorkload } from './adapters/kubernetes/owner.ts'
+import { ownerWorkload } from './kube/owner.ts'
 import { sources } from './alerts/sources/index.ts'
 import { ConfigError, parseConfig } from './config/config.ts'
 import type { Config } from './config/config.ts'
@@ -152,6 +152,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       view.brake,
     ),
     findException: view.exceptions.find,
+    readHistory: view.readHistory,
     exceptionsUsed(used: readonly string[], pod: ObjectMeta) {
       view.exceptions.recordUse(used, ownerWorkload(pod, Date.now()), pod)
     },

@@ -26,6 +26,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'certs'],
     packages: [
       '@kubernetes/client-node',
+      'lru-cache',
       'zod',
       'node:crypto',
       'node:fs',

@@ -9,6 +9,7 @@ import type { WebhookEntry } from '../src/kube/webhookEntries.ts'
 import type { AdmissionEndpoint, AdmissionObserver, AdmissionOutcome } from '../src/observe/admission.ts'
 import type { Exemptions } from '../src/policy/exemptions.ts'
 import { isOptedIn } from '../src/policy/namespace.ts'
+import type { ReadHistory } from '../src/kube/revisions.ts'
 import type { FindException } from '../src/policy/exceptions.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
 import { errorReply, jsonReply } from '../src/server/reply.ts'
@@ -28,6 +29,8 @@ export interface AdmissionContext {
   readonly readProfile?: ((name: string) => Promise<void>) | undefined
   readonly findFlagged: FindFlagged
   readonly findException: FindException
+  /** The revisions of a workload whose image is denied. Nobody waits long for it. Absent: there is no cluster to ask. */
+  readonly readHistory?: ReadHistory | undefined
   /** A pod is being admitted because of these exceptions. Cheap: nothing waits for it. */
   readonly exceptionsUsed: (names: readonly string[], pod: ObjectMeta) => void
   /** Requests that no check is for. */
@@ -46,8 +49,13 @@ export interface Decision {
   readonly reasons: readonly string[]
 }
 
-/** Pure: decides one request whose namespace asks for `policy`. */
-export type Decide = (request: AdmissionRequest, policy: NamespacePolicy, context: AdmissionContext) => Decision
+/** Decides one request whose namespace asks for `policy`. What it waits for is only words, for at most `spareMilliseconds`. */
+export type Decide = (
+  request: AdmissionRequest,
+  policy: NamespacePolicy,
+  context: AdmissionContext,
+  spareMilliseconds: number,
+) => Decision | Promise<Decision>
 
 /** Kept back of the API server's timeout, so that our denial arrives before it gives up. */
 const DEADLINE_MARGIN = 0.1
@@ -55,6 +63,9 @@ const DEADLINE_MARGIN = 0.1
 /** A denial is at most 1 KiB; a real namespace has at most 63 characters. */
 const MAX_NAMESPACE = 63
 const MAX_ERROR = 400
+
+/** Of that, what a decision may wait for its words: the rest is for the way back. */
+const SPARE = 0.05
 
 class DeadlineError extends Error {}
 
@@ -126,6 +137,7 @@ async function decideInTime(
       ? failClosed(uid, 'a review of a pod or workload names no namespace', 400)
       : allowUnchanged(uid)
   }
+  const spareMilliseconds = timeoutMilliseconds * SPARE
   // The usual case answers from memory, without a timer and without a turn of the event loop.
   const cached = context.namespaces.cached(namespace)
   const known =
@@ -134,7 +146,7 @@ async function decideInTime(
       : withQuarantine(context.resolvePolicy(cached), cached, entry)
   const fits = known !== undefined && isOptedIn(known)
   if (fits && (known.unknownProfiles === undefined || context.readProfile === undefined)) {
-    return decide(request, known, context)
+    return decide(request, known, context, spareMilliseconds)
   }
   let timer: NodeJS.Timeout | undefined
   try {
@@ -142,7 +154,7 @@ async function decideInTime(
       timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
     })
     const policy = await Promise.race([livePolicy(namespace, fits ? cached : undefined, entry, context), deadline])
-    return isOptedIn(policy) ? decide(request, policy, context) : allowUnchanged(uid)
+    return isOptedIn(policy) ? await decide(request, policy, context, spareMilliseconds) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)
     const labels = `the labels of namespace "${printable(namespace, MAX_NAMESPACE)}"`

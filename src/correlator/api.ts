@@ -1,6 +1,7 @@
 /** What goes into the correlator and what it promises. */
 import type { ClassifyOptions } from '../alerts/classes.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
+import type { VerdictIndex } from '../verdicts/index.ts'
 import type { ParseReference } from '../verdicts/name.ts'
 import type { Thresholds } from '../verdicts/phase.ts'
 import type { ReachRules } from '../verdicts/reach.ts'
@@ -92,6 +93,8 @@ export interface Correlator {
   /** All verdicts, by name. */
   list(): readonly ImageVerdict[]
   get(name: string): ImageVerdict | undefined
+  /** The verdict that speaks of an image, as admission will find it. */
+  readonly find: VerdictIndex['find']
   /** The newest alerts for which no image was found, with the reason. */
   unattributed(): readonly Outcome[]
   /** Rejects with NoSuchVerdictError. */

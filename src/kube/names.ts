@@ -30,5 +30,8 @@ export const EXCEPTION_ANNOTATION = 'drawbridge.dev/exception'
  */
 export const DNS_LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/u
 
+/** RFC 1123 subdomain: names of most other objects. No such name can be an option of a command, or end one. */
+export const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/u
+
 /** Set by the kubelet on the API server's copy of a static pod. On its own it proves nothing: anybody can write it. */
 export const MIRROR_POD_ANNOTATION = 'kubernetes.io/config.mirror'

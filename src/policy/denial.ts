@@ -69,6 +69,8 @@ export interface DenialParts {
   readonly flagged: readonly FlaggedLine[]
   /** Why the exceptions that were asked for did not help, one line each. */
   readonly exceptions?: readonly string[] | undefined
+  /** How the workload gets rid of the flagged image, one line of at most 240 characters; never cut. */
+  readonly rollback?: string | undefined
   /** A last line, for example about mirror pods. */
   readonly note?: string | undefined
 }
@@ -83,7 +85,8 @@ export const denialText = (parts: DenialParts): string => {
   const blocks: string[] = []
   const room = (): number => MAX_DENIAL - blocks.reduce((sum, block) => sum + block.length + 1, 0)
   const exceptions = (parts.exceptions ?? []).slice(0, countExceptionNotes(parts))
-  const last = [...exceptions, ...(note === undefined ? [] : [printable(note, 200)])]
+  const rollback = hasRoomForRollback(parts) ? [printable(parts.rollback ?? '', MAX_WARNING)] : []
+  const last = [...exceptions, ...rollback, ...(note === undefined ? [] : [printable(note, 200)])]
     .map((line) => `\n${line}`)
     .join('')
 
@@ -110,13 +113,18 @@ export const denialText = (parts: DenialParts): string => {
  * How many of the lines about exceptions a denial has room for, the first ones; whoever sends the denial puts the others into warnings.
  * They get what is left beside label problems, verdicts and at least one violation.
  */
-export const countExceptionNotes = ({ exceptions = [], problems, flagged }: DenialParts): number => {
-  const others = (problems.length > 0 ? 1 : 0) + (flagged.length > 0 ? 1 : 0)
+export const countExceptionNotes = (parts: DenialParts): number => {
+  const { exceptions = [], problems, flagged } = parts
+  const others = [problems.length > 0, flagged.length > 0, hasRoomForRollback(parts)].filter(Boolean).length
   return countFitting(exceptions, exceptions.length, EXCEPTION_NOTES[others] ?? 0)
 }
 
-/** Characters, by how many of label problems and verdicts a denial also holds. */
-const EXCEPTION_NOTES = [420, 200, 0]
+/** Characters, by how many of label problems, verdicts and a way back a denial also holds. */
+const EXCEPTION_NOTES = [420, 200, 0, 0]
+
+/** Whether there is a way back and the denial says it; beside label problems and violations there is no room, and it has to be a warning. */
+export const hasRoomForRollback = ({ rollback, problems, violations }: DenialParts): boolean =>
+  rollback !== undefined && (problems.length === 0 || violations.length === 0)
 
 /** The denial of an object whose shape no check can read. One line. */
 export const malformedText = (subject: Subject, mismatch: string): string =>

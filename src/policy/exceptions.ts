@@ -3,7 +3,7 @@
  * and a key that this version does not know may be a restriction that it would ignore.
  */
 import { matchImage, parseImagePattern, type ImageMatch, type ImagePattern } from '../kube/imagePattern.ts'
-import { DNS_LABEL, EXCEPTION_ANNOTATION, GROUP, VERSION } from '../kube/names.ts'
+import { DNS_LABEL, DNS_SUBDOMAIN, EXCEPTION_ANNOTATION, GROUP, VERSION } from '../kube/names.ts'
 import { describeMismatch } from '../kube/podShape.ts'
 import type { ImageReference } from '../kube/reference.ts'
 import { compileShape, isObject } from '../kube/shape.ts'
@@ -42,7 +42,6 @@ const MAX_REASON = 1024
 export const MAX_REQUESTED = 16
 const MAX_ANNOTATION = 1024
 
-const DNS_SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/u
 const CHECK_ID = /^[A-Za-z][A-Za-z0-9_]{0,62}$/u
 const TIME = /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/u
 
@@ -199,7 +198,7 @@ const badServiceAccount = (items: readonly string[]): string | undefined =>
     : badItem(
         'serviceAccounts',
         items,
-        (name) => name === '*' || (name.length <= 253 && DNS_SUBDOMAIN.test(name)),
+        (name) => name === '*' || DNS_SUBDOMAIN.test(name),
         'is no service account name; "*" alone means any',
       )
 

@@ -44,3 +44,7 @@ export const findFlaggedImages = (
     return [{ ...flagged, image, path, denies }]
   })
 }
+
+/** Whether new pods with one of these images are denied in the namespace: then a way back is of use. */
+export const deniesNewPods = (flagged: readonly FlaggedUse[], { quarantine }: NamespacePolicy): boolean =>
+  quarantine === 'enforce' && flagged.some(({ phase }) => phase === 'denying')

@@ -5,13 +5,26 @@ import { findPodTemplate, type FoundTemplate } from '../kube/podTemplate.ts'
 import { isNodeRequest } from '../kube/review.ts'
 import { isObject } from '../kube/shape.ts'
 import type { AdmissionRequest, PodTemplate } from '../kube/types.ts'
-import { asWarnings, countExceptionNotes, denialText, malformedText, type Subject } from './denial.ts'
+import {
+  asWarnings,
+  countExceptionNotes,
+  denialText,
+  hasRoomForRollback,
+  malformedText,
+  type Subject,
+} from './denial.ts'
 import { prepareExceptions, type ExceptionOutcome } from './applyExceptions.ts'
 import { evaluateProfile } from './evaluate.ts'
 import type { FindException } from './exceptions.ts'
 import { findExemption, type Exemptions } from './exemptions.ts'
 import { denyingVerdict, findFlaggedImages, type FlaggedUse } from './flaggedImages.ts'
-import { exceptionWarnings, flaggedHeadline, podWarnings, templateWarnings } from './judgementWarnings.ts'
+import {
+  exceptionWarnings,
+  flaggedHeadline,
+  podWarnings,
+  rollbackWarnings,
+  templateWarnings,
+} from './judgementWarnings.ts'
 import { formatProfile } from './namespace.ts'
 import { isSignificantUpdate } from './significance.ts'
 import type { FindFlagged, NamespacePolicy, ProfileAtVersion, Violation } from './types.ts'
@@ -33,6 +46,8 @@ export interface JudgeInput {
   readonly asCreated?: ((template: PodTemplate, policy: NamespacePolicy) => PodTemplate) | undefined
   /** Absent: nothing is exempt. */
   readonly exemptions?: Exemptions | undefined
+  /** How the workload gets rid of its flagged image (src/verdicts/rollback.ts); told wherever an image is denied to new pods. */
+  readonly rollback?: string | undefined
 }
 
 /** The answer to one admission request; `decisionResponse` (kube/review.ts) encodes it. */
@@ -196,7 +211,7 @@ interface Findings {
 }
 
 const answer = (
-  { request, policy }: JudgeInput,
+  { request, policy, rollback }: JudgeInput,
   { subject, isPod, template, flagged, checked, check }: Findings,
 ): Judgement => {
   const { remaining: violations, used, notes } = check(policy.enforce)
@@ -245,6 +260,7 @@ const answer = (
       violations: enforced,
       flagged: denying,
       exceptions: notes,
+      rollback: denying.length > 0 ? rollback : undefined,
       note: unpreventable,
     }
     const message = denialText(parts)
@@ -254,12 +270,14 @@ const answer = (
       // A template's violations are no reason for this denial, but whoever must edit it anyway wants to know them.
       ...(isPod ? [] : templateWarnings(policy, subject, violations, warned)),
       ...exceptionWarnings(notes.slice(countExceptionNotes(parts))),
+      ...(hasRoomForRollback(parts) ? [] : rollbackWarnings(flagged, policy, rollback)),
     ]
     return { ...shared, allowed, code: 403, message, warnings }
   }
   const warnings = [
     ...policy.problems.flatMap((problem) => asWarnings(`drawbridge: ${problem}`)),
     ...flagged.flatMap((use) => asWarnings(`drawbridge: ${flaggedHeadline(use, subject, policy)}`)),
+    ...rollbackWarnings(flagged, policy, rollback),
     ...(isPod ? podWarnings(policy, subject, warned) : templateWarnings(policy, subject, violations, warned)),
     // An exception is never required: what is wrong with one that nobody needs is only said.
     ...exceptionWarnings(notes),

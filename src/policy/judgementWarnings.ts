@@ -1,6 +1,7 @@
 /** The warnings of one judgement. Each at most 255 characters. */
 import { shorten } from '../kube/text.ts'
 import { flaggedLine, MAX_WARNING, nameSubject, profileWarnings, type Subject } from './denial.ts'
+import { deniesNewPods } from './flaggedImages.ts'
 import type { FlaggedUse } from './flaggedImages.ts'
 import { formatProfile } from './namespace.ts'
 import type { NamespacePolicy, Violation } from './types.ts'
@@ -19,6 +20,14 @@ export const flaggedHeadline = (use: FlaggedUse, subject: Subject, policy: Names
         : 'goes on using a flagged image (new pods with it are denied)'
   return `${nameSubject(subject)} ${why}: ${flaggedLine(use, subject.path)}`
 }
+
+/** How the workload gets rid of the flagged image; the line is short enough not to be cut. */
+export const rollbackWarnings = (
+  flagged: readonly FlaggedUse[],
+  policy: NamespacePolicy,
+  rollback: string | undefined,
+): readonly string[] =>
+  rollback === undefined || !deniesNewPods(flagged, policy) ? [] : [shorten(`drawbridge: ${rollback}`, MAX_WARNING)]
 
 /** What a pod breaks of the `warn` profile. */
 export const podWarnings = (

@@ -113,7 +113,7 @@ function unreadable(image: string): FlaggedImage {
  * can say what a runtime would make of it (containerd starts `sha256:3dc0` if a local image's id begins so).
  */
 export function findFlagged(
-  index: VerdictIndex,
+  index: Pick<VerdictIndex, 'find'>,
   parseReference: ParseReference,
   clock: () => number,
   commandSuffix = '',

@@ -49,6 +49,7 @@ function access(fields: Partial<WorkloadAccess> = {}): WorkloadAccess {
     verdicts: [VERDICT],
     findFlagged: (image) =>
       image === 'shop/web:1' ? { verdict: NAME, phase: 'denying', text: 'image "shop/web:1" is denied' } : undefined,
+    history: () => Promise.resolve(undefined),
     brake: 'enforce',
     notes: [],
     close: () => Promise.resolve(),
@@ -85,6 +86,38 @@ describe('verdicts blocked', () => {
       verdict: NAME,
       text: 'image "shop/web:1" is denied',
     })
+  })
+
+  it('says where each could go back to', async () => {
+    const history: WorkloadAccess['history'] = ({ name }) =>
+      Promise.resolve(
+        name === 'web'
+          ? { uid: 'u', images: ['shop/web:1'], revisions: [{ number: 3, images: ['shop/web:0'] }] }
+          : undefined,
+      )
+    const { out } = await verdicts(['blocked'], { workloads, history })
+    const command = 'kubectl rollout undo deployment/web --to-revision=3 -n shop'
+    assert.ok(out.endsWith(`  shop/web:1\n\nBack to the last good revision:\n${command}\n`), out)
+    const json = await verdicts(['blocked', '-o', 'json'], { workloads, history })
+    const [web, batch] = JSON.parse(json.out).items
+    assert.deepEqual(web.rollback, { revision: 3, images: ['shop/web:0'], command })
+    assert.equal('rollback' in batch, false)
+  })
+
+  it('lists them also where revisions may not be read, and reads those of 50', async () => {
+    const refused = await verdicts(['blocked'], { workloads, history: () => Promise.reject(new Error('not\nallowed')) })
+    assert.equal(refused.code, 0)
+    assert.match(refused.out, /Deployment\/web/)
+    assert.equal(refused.err, 'drawbridge: revisions cannot be read: not?allowed\n')
+
+    let read = 0
+    const many: WorkloadAccess['workloads'] = async function* () {
+      yield Array.from({ length: 80 }, (_, index) => workload('shop', `web-${index}`))
+    }
+    const history = () => Promise.resolve(void (read += 1))
+    const { err } = await verdicts(['blocked'], { workloads: many, history })
+    assert.equal(read, 50)
+    assert.match(err, /revisions of the first 50 workloads were read/)
   })
 
   it('says that nobody is, and that the brake is on', async () => {

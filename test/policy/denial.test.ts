@@ -154,11 +154,15 @@ note: a mirror pod`,
         fc.array(text, few),
         fc.array(text, { maxLength: 2 }),
         fc.boolean(),
-        (name, found, flagged, problems, noted) => {
+        fc.option(fc.integer({ min: 1, max: 240 }), { nil: undefined }),
+        (name, found, flagged, problems, noted, back) => {
+          const rollback = back === undefined ? undefined : 'k'.repeat(back)
           const message = denialText(
             parts({
               subject: { ...WEB, name },
               problems,
+              exceptions: found.map((one) => 'e'.repeat(one.length)),
+              rollback,
               violations: found.map((value, index) => ({
                 ...privileged(index),
                 check: `check${index % 5}`,
@@ -172,6 +176,8 @@ note: a mirror pod`,
           assert.match(message, /^[\x20-\x7e\n]*$/u)
           if (found.length > 0) assert.match(message, /\n- .*must be false or not set; fix: remove it;/u)
           if (flagged.length > 0) assert.match(message, /\n- spec\.containers\[0\]\.image: /u)
+          if (rollback !== undefined && (found.length === 0 || problems.length === 0))
+            assert.ok(message.split('\n').includes(rollback), 'the way back is whole or not there')
         },
       ),
       { numRuns: 500 },

@@ -35,6 +35,8 @@ export interface RequestSettings {
     'application/json' | 'application/merge-patch+json' | 'application/apply-patch+yaml' | undefined
   /** Milliseconds until the whole answer must be there. Default 30,000. */
   readonly timeoutMs?: number | undefined
+  /** Longest answer; beyond it the request fails. Default 256 MiB. */
+  readonly maxBytes?: number | undefined
 }
 
 /** One line of a watch, as the API server sends it. */
@@ -162,7 +164,12 @@ export function createClient(config: KubeConfig): KubernetesClient {
     const options = await open(method, path, settings.query, { headers }).catch((error: unknown) => {
       throw explain(error, cluster.server)
     })
-    const { status, text, date } = await exchange(options, body, timeoutMs).catch((error: unknown) => {
+    const { status, text, date } = await exchange(
+      options,
+      body,
+      timeoutMs,
+      settings.maxBytes ?? MAX_ANSWER_BYTES,
+    ).catch((error: unknown) => {
       throw explain(error, cluster.server)
     })
     const time = Date.parse(date ?? '')
@@ -197,6 +204,7 @@ function exchange(
   options: RequestOptions,
   body: Buffer | undefined,
   timeoutMs: number,
+  maxBytes: number,
 ): Promise<{ readonly status: number; readonly text: string; readonly date: string | undefined }> {
   return new Promise((resolve, reject) => {
     // Covers waiting for a connection, the answer's head and its body.
@@ -206,7 +214,7 @@ function exchange(
       let size = 0
       answer.on('data', (chunk: Buffer) => {
         size += chunk.length
-        if (size > MAX_ANSWER_BYTES) answer.destroy(new Error(`the answer exceeds ${MAX_ANSWER_BYTES} bytes`))
+        if (size > maxBytes) answer.destroy(new Error(`the answer exceeds ${maxBytes} bytes`))
         else chunks.push(chunk)
       })
       answer.on('end', () => {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
 import { parseReference } from '../../kube/reference.ts'
+import type { ReadHistory } from '../../kube/revisions.ts'
 import type { Labels } from '../../kube/types.ts'
 import type { Decision, ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
 import type { ExceptionSource, ListedException, OnUseCounted } from '../../policy/exceptionUses.ts'
@@ -20,6 +21,7 @@ import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
+import { createRevisions } from './revisions.ts'
 import { reviewToken } from './tokenReview.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
@@ -54,6 +56,7 @@ export interface AdmissionView<T> {
   readonly exceptions: ExceptionSource
   /** What the brake lets verdicts do now. */
   readonly brake: () => QuarantineMode
+  readonly readHistory: ReadHistory
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
@@ -137,6 +140,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     all: namespaces.all,
     profiles,
     exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
+    readHistory: createRevisions({ client, now: () => performance.now(), onProblem }),
     brake: (await braking).mode,
     async stop() {
       clearInterval(timer)
@@ -153,6 +157,7 @@ export interface AlertView {
   reviewToken(token: string): ReturnType<typeof reviewToken>
   /** Tells people of verdicts by Kubernetes Events. */
   readonly events: Omit<VerdictEvents, 'close'>
+  readonly readHistory: ReadHistory
   /** Calls `onRecord` for every container known and seen from now on, those found before the call first. */
   onRecord(listener: (record: ContainerRecord) => void): void
   close(): Promise<void>
@@ -205,6 +210,7 @@ export async function watchForAlerts(
     directory,
     reviewToken: (token) => reviewToken(client, token),
     events,
+    readHistory: createRevisions(edge),
     onRecord(next) {
       listener = next
       for (const record of early ?? []) next(record)

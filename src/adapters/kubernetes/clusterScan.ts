@@ -1,5 +1,6 @@
 /** What `drawbridge scan` reads of a cluster, with the rights of whoever's kubeconfig it is. Nothing is watched and nothing is written. */
 import { DNS_LABEL } from '../../kube/names.ts'
+import type { RevisedWorkload, RevisionHistory } from '../../kube/revisions.ts'
 import type { Labels } from '../../kube/types.ts'
 import { loadProfile } from '../../policy/compileProfile.ts'
 import type { CompiledProfile } from '../../policy/compileProfile.ts'
@@ -16,6 +17,7 @@ import { listPages, podPages } from './podPages.ts'
 import type { PodOfPage } from './podPages.ts'
 import { VERDICTS_PATH } from './imageVerdicts.ts'
 import { PROFILES_PATH } from './profiles.ts'
+import { readHistory } from './revisions.ts'
 import { readVerdictObject } from './verdictObject.ts'
 import { workloadPages } from './workloads.ts'
 
@@ -31,6 +33,8 @@ export interface ClusterScan {
   brake(namespace: string): Promise<QuarantineMode>
   /** Everything that wants pods, in pages. */
   workloads(): AsyncIterable<readonly Workload[]>
+  /** As readHistory. */
+  history(workload: RevisedWorkload): Promise<RevisionHistory | undefined>
   /** What could not be read, one line each for people. */
   readonly notes: readonly string[]
   /** Labels by name: of the namespaces asked for, or of all. Rejects for one that does not exist. */
@@ -65,6 +69,7 @@ export async function openClusterScan(kubeconfig: string | undefined, signal: Ab
       namespaces: (names) => (names === undefined ? readAllNamespaces(client, signal) : readNamespaces(client, names)),
       pods: (namespace) => podPages(client, namespace, { signal }),
       workloads: () => workloadPages(client, signal),
+      history: (workload) => readHistory(client, workload),
       brake: (namespace) => readBrake(client, namespace),
       async close() {
         client.close()

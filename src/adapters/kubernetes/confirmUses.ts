@@ -13,7 +13,7 @@ import type { ObjectMeta } from '../../kube/types.ts'
 import { requestedExceptions } from '../../policy/exceptions.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
-import { ownerWorkload } from './owner.ts'
+import { ownerWorkload } from '../../kube/owner.ts'
 
 /** Why a claimed use was not counted. */
 export type UnconfirmedReason = 'no-such-pod' | 'not-referred' | 'not-recent' | 'too-many' | 'error'

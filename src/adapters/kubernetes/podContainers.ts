@@ -1,7 +1,7 @@
 /** What a pod's status says of its containers, from unknown JSON. Pure; never throws. */
 import type { ContainerRecord } from '../../correlator/types.ts'
 import type { ObjectMeta } from '../../kube/types.ts'
-import { ownerWorkload } from './owner.ts'
+import { ownerWorkload } from '../../kube/owner.ts'
 
 /** A record without its times. `past`: the run before the one that the status describes; its image is a guess. */
 export type SeenContainer = Omit<ContainerRecord, 'firstSeen' | 'lastSeen'> & { readonly past: boolean }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ObjectMeta } from '../../kube/types.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
-import { ownerWorkload } from './owner.ts'
+import { ownerWorkload } from '../../kube/owner.ts'
 import { ownerMetadata } from './podContainers.ts'
 
 export interface PageOptions {

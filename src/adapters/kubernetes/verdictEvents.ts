@@ -7,6 +7,8 @@
 import { printable } from '../../kube/text.ts'
 import { DNS_LABEL, GROUP, VERSION } from '../../kube/names.ts'
 import { reasonCode } from '../../verdicts/phase.ts'
+import { rollbackLine } from '../../verdicts/rollback.ts'
+import type { Rollback } from '../../verdicts/rollback.ts'
 import type { Contribution, ImageVerdict, Phase } from '../../verdicts/types.ts'
 import type { KubernetesClient } from './client.ts'
 import { tokenBucket } from './tokenBucket.ts'
@@ -33,6 +35,8 @@ export interface VerdictEvents {
   namesJoined(verdict: ImageVerdict, references: readonly string[]): void
   /** It ends in about three days unless something is reported again. */
   expiresSoon(verdict: ImageVerdict): void
+  /** A workload is denied its image, and could go back. Told to that workload alone. */
+  rollbackFound(rollback: Rollback, verdict: ImageVerdict): void
   /** Resolves when what is queued was sent, or given up. */
   close(): Promise<void>
 }
@@ -140,7 +144,12 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
     state.sending = undefined
   }
 
-  const add = (namespace: string, regarding: object, { reason, type }: News, message: string): void => {
+  const add = (
+    namespace: string,
+    regarding: object,
+    { reason, type }: Pick<News, 'reason' | 'type'>,
+    message: string,
+  ): void => {
     if (state.closed || queue.length >= MAX_QUEUED) return options.onDropped?.(1)
     const time = options.wallClock()
     const body = {
@@ -204,6 +213,18 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
         message: `${verdict.phase} only ${until}`,
         told: `the verdict on the image of this workload holds, ${until}`,
       })
+    },
+    rollbackFound: (rollback, { name: verdict }) => {
+      const line = rollbackLine(rollback)
+      if (line === undefined) return
+      const { workload, uid } = rollback
+      add(
+        workload.namespace,
+        // With the uid, `kubectl describe` of the workload shows it.
+        { apiVersion: API_VERSIONS[workload.kind], ...workload, uid },
+        { reason: 'VerdictRollback', type: 'Warning' },
+        `the image of this workload is denied; ${line}; verdict ${verdict}`,
+      )
     },
     close: async () => {
       state.closed = true

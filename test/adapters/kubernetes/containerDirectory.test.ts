@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 
 import { createContainerDirectory, KEEP_MS } from '../../../src/adapters/kubernetes/containerDirectory.ts'
-import { ownerWorkload } from '../../../src/adapters/kubernetes/owner.ts'
+import { ownerWorkload } from '../../../src/kube/owner.ts'
 import {
   bareContainerId,
   digestGroupsOfNode,

@@ -1,5 +1,5 @@
 /** The workload that a pod belongs to, as people name it: the Deployment, not its ReplicaSet. */
-import type { ObjectMeta } from '../../kube/types.ts'
+import type { ObjectMeta } from './types.ts'
 
 /** A CronJob names its Jobs `<name>-<minutes since the epoch>`: kubernetes/kubernetes:pkg/controller/cronjob/utils.go getJobName. */
 const CRONJOB_RUN = /^(.+)-(\d{8})$/
