@@ -7,6 +7,7 @@ import { testFailures } from './endToEnd/failures.ts'
 import { testPods } from './endToEnd/pods.ts'
 import { startReplicas } from './endToEnd/replicas.ts'
 import type { Stage } from './endToEnd/replicas.ts'
+import { testRevisions } from './endToEnd/revisions.ts'
 import { testTenants } from './endToEnd/tenants.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -27,6 +28,7 @@ describe('the whole server on a real API server', function () {
   testAlerts(current)
   testTenants(current)
   testBrake(current)
+  testRevisions(current)
   // Last: the API server goes away.
   testFailures(current)
 })

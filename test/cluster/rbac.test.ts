@@ -7,6 +7,7 @@ import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { watchContainers } from '../../src/adapters/kubernetes/containerDirectory.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
 import { listNamespacePods } from '../../src/adapters/kubernetes/namespacePods.ts'
+import { readHistory } from '../../src/adapters/kubernetes/revisions.ts'
 import { watchNamespaces } from '../../src/adapters/kubernetes/namespaces.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { waitFor } from './harness.ts'
@@ -87,6 +88,14 @@ describe('manifests/rbac.yaml', () => {
         pages.push(pods.length, remaining ?? -1)
       assert.deepEqual(pages, [2, 1, 1, 0])
       await client.request('GET', '/api/v1/namespaces/rbac-pods/pods/a')
+      for (const kind of ['Deployment', 'StatefulSet', 'DaemonSet'] as const) {
+        const template = { metadata: { labels: { app: 'w' } }, spec: { containers: [{ name: 'w', image: 'i' }] } }
+        const spec = { selector: { matchLabels: { app: 'w' } }, template }
+        const object = { apiVersion: 'apps/v1', kind, metadata: { name: 'w', namespace: 'rbac-pods' }, spec }
+        await cluster.must(['create', '-f', '-'], JSON.stringify(object))
+        const history = await readHistory(client, { kind, namespace: 'rbac-pods', name: 'w' })
+        assert.deepEqual(history?.images, ['i'])
+      }
       await store.write(NAME, () => VERDICT)
       const release = { by: 'me', reason: 'r', as: 'fixed', at: 3 } as const
       const released = await store.write(NAME, (current) => ({ ...(current ?? VERDICT), release }))
@@ -101,6 +110,8 @@ describe('manifests/rbac.yaml', () => {
       ['DELETE', '/apis/drawbridge.dev/v1alpha1/admissionexceptions/x'],
       ['DELETE', '/apis/drawbridge.dev/v1alpha1/imageverdicts'],
       ['GET', '/api/v1/secrets'],
+      ['GET', '/apis/apps/v1/deployments'],
+      ['PATCH', '/apis/apps/v1/namespaces/rbac-pods/deployments/w'],
       ['GET', '/api/v1/namespaces/default/pods/x/log'],
     ] as const) {
       await assert.rejects(() => client.request(method, path), {
