@@ -1,9 +1,9 @@
 /** `drawbridge verdicts blocked`: who is short of pods because of a verdict. The first question when something does not come up. */
-import { revisedOwner } from '../kube/revisions.ts'
 import type { NamespacePolicy } from '../policy/types.ts'
-import { findRollback, rollbackCommand } from '../verdicts/rollback.ts'
 import { clean, EXIT, table } from './io.ts'
 import type { CliIo } from './io.ts'
+import { findWaysBack, waysBackText } from './rollbacks.ts'
+import type { WayBack } from './rollbacks.ts'
 import { NEVER_SENT } from './scan.ts'
 import type { WorkloadAccess } from './workloadAccess.ts'
 
@@ -18,11 +18,8 @@ interface Blocked {
   /** What a pod with it is told. */
   readonly text: string
   /** The last good revision, where there is one. */
-  readonly rollback?: { readonly revision: number; readonly images: readonly string[]; readonly command: string }
+  readonly rollback?: WayBack | undefined
 }
-
-/** Workloads whose revisions are read, two requests each. */
-const MAX_HISTORIES = 50
 
 /** Runs the command; exit code 0 whether or not something is blocked. */
 export async function listBlocked(
@@ -33,7 +30,10 @@ export async function listBlocked(
   for (const note of access.notes) io.err(`drawbridge: ${clean(note)}\n`)
   if (access.brake !== 'enforce')
     io.err(`drawbridge: the brake is on (quarantine: ${access.brake}): no verdict denies anything now\n`)
-  const items = await withRollbacks(access.brake === 'enforce' ? await findBlocked(access) : [], access, io)
+  const blocked = access.brake === 'enforce' ? await findBlocked(access) : []
+  const ownerOf = ({ namespace, workload }: Blocked): string => `${namespace}/${workload}`
+  const ways = await findWaysBack(blocked.map(ownerOf), access.findFlagged, access, io)
+  const items = blocked.map((item) => ({ ...item, rollback: ways.get(ownerOf(item)) }))
   if (options.output === 'json') io.out(`${JSON.stringify({ items }, undefined, 2)}\n`)
   else if (items.length === 0) io.out('No workload is short of pods because of a verdict.\n')
   else {
@@ -44,9 +44,7 @@ export async function listBlocked(
       verdict,
       image,
     ])
-    io.out(table(['NAMESPACE', 'WORKLOAD', 'READY', 'VERDICT', 'IMAGE'], rows))
-    const commands = new Set(items.flatMap(({ rollback }) => rollback?.command ?? []))
-    if (commands.size > 0) io.out(`\nBack to the last good revision:\n${[...commands].join('\n')}\n`)
+    io.out(table(['NAMESPACE', 'WORKLOAD', 'READY', 'VERDICT', 'IMAGE'], rows) + waysBackText(ways))
   }
   return EXIT.ok
 }
@@ -73,36 +71,4 @@ async function findBlocked(access: WorkloadAccess): Promise<readonly Blocked[]> 
   }
   const key = ({ namespace, workload }: Blocked): string => `${namespace}/${workload}`
   return blocked.sort((left, right) => (key(left) < key(right) ? -1 : 1))
-}
-
-async function withRollbacks(
-  items: readonly Blocked[],
-  access: WorkloadAccess,
-  io: CliIo,
-): Promise<readonly Blocked[]> {
-  const found = new Map<string, Blocked['rollback']>()
-  for (const { namespace, workload } of items) {
-    const key = `${namespace}/${workload}`
-    const revised = revisedOwner(key)
-    if (revised === undefined || found.has(key)) continue
-    if (found.size >= MAX_HISTORIES) {
-      io.err(`drawbridge: the revisions of the first ${MAX_HISTORIES} workloads were read, not those of the others\n`)
-      break
-    }
-    try {
-      const history = await access.history(revised)
-      const rollback = history && findRollback(revised, history, access.findFlagged)
-      found.set(
-        key,
-        rollback && { revision: rollback.revision, images: rollback.images, command: rollbackCommand(rollback) },
-      )
-    } catch (error) {
-      io.err(`drawbridge: revisions cannot be read: ${clean((error as Error).message)}\n`)
-      break
-    }
-  }
-  return items.map((item) => {
-    const rollback = found.get(`${item.namespace}/${item.workload}`)
-    return rollback === undefined ? item : { ...item, rollback }
-  })
 }

@@ -4,10 +4,12 @@ import { checkPodShape } from '../kube/podShape.ts'
 import { digestOfImageId, isDigest, parseReference } from '../kube/reference.ts'
 import { isObject } from '../kube/shape.ts'
 import type { PodSpec } from '../kube/types.ts'
-import type { QuarantineMode } from '../policy/types.ts'
+import type { FindFlagged, QuarantineMode } from '../policy/types.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import { clean, EXIT, table, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
+import { findWaysBack, waysBackText } from './rollbacks.ts'
+import type { WayBack } from './rollbacks.ts'
 import { NEVER_SENT } from './scan.ts'
 import type { WorkloadAccess } from './workloadAccess.ts'
 
@@ -24,6 +26,8 @@ interface Hit {
   readonly image: string
   /** What happens there to new pods once a verdict denies the image everywhere. */
   readonly newPods: 'denied' | 'warned' | 'allowed'
+  /** The last good revision of a workload whose new pods would be denied, where there is one. */
+  readonly rollback?: WayBack | undefined
 }
 
 const NEW_PODS: Readonly<Record<QuarantineMode, Hit['newPods']>> = { enforce: 'denied', warn: 'warned', off: 'allowed' }
@@ -38,7 +42,12 @@ export async function showImpact(
   io: CliIo,
 ): Promise<number> {
   for (const note of access.notes) io.err(`drawbridge: ${clean(note)}\n`)
-  const items = await findHits(imageOf(target, access.verdicts), access)
+  const found = imageOf(target, access.verdicts)
+  const hits = await findHits(found, access)
+  const ownerOf = ({ namespace, workload }: Hit): string => `${namespace}/${workload}`
+  const owners = hits.filter(({ newPods }) => newPods === 'denied').map(ownerOf)
+  const ways = await findWaysBack(owners, asIfDenied(found, access.findFlagged), access, io)
+  const items = hits.map((hit) => ({ ...hit, rollback: ways.get(ownerOf(hit)) }))
   const sum = items.reduce((total, { pods }) => total + pods, 0)
   const denied = items.filter(({ newPods }) => newPods === 'denied')
   if (options.output === 'json') io.out(`${JSON.stringify({ items }, undefined, 2)}\n`)
@@ -55,7 +64,7 @@ export async function showImpact(
     const namespaces = new Set(denied.map(({ namespace }) => namespace)).size
     const running = `${count(sum, 'pod')} ${sum === 1 ? 'runs' : 'run'} it`
     io.out(
-      `\n${running}; a denial would hit ${count(denied.length, 'workload')} in ${count(namespaces, 'namespace')}\n`,
+      `\n${running}; a denial would hit ${count(denied.length, 'workload')} in ${count(namespaces, 'namespace')}\n${waysBackText(ways)}`,
     )
   }
   return EXIT.ok
@@ -128,24 +137,33 @@ async function findHits(image: Image, access: WorkloadAccess): Promise<readonly 
   return [...hits].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, hit]) => hit)
 }
 
+/** What verdicts would say if one denied this image. */
+function asIfDenied(target: Image, findFlagged: FindFlagged): FindFlagged {
+  return (image, namespace) =>
+    isNamed(image, target) ? { verdict: '', phase: 'denying', text: '' } : findFlagged(image, namespace)
+}
+
+/** Whether a pod that names an image by this text gets this one. */
+function isNamed(text: string, { digests, references }: Image): boolean {
+  const reference = parseReference(text)
+  if (reference === undefined) return false
+  return reference.digest === undefined ? references.has(reference.normalized) : digests.has(reference.digest)
+}
+
 /** The name by which a pod that has not ended uses the image; undefined: it does not. */
-function runs(object: unknown, { digests, references }: Image): string | undefined {
+function runs(object: unknown, target: Image): string | undefined {
   const { metadata, spec, status } = isObject(object) ? object : {}
   const state = isObject(status) ? status : {}
   if (state['phase'] === 'Succeeded' || state['phase'] === 'Failed') return undefined
   if (checkPodShape(metadata ?? {}, spec, '') !== undefined) return undefined
   const images = podImages(spec as PodSpec)
-  for (const { image } of images) {
-    const reference = parseReference(image)
-    if (reference === undefined) continue
-    if (reference.digest === undefined ? references.has(reference.normalized) : digests.has(reference.digest))
-      return image
-  }
+  const named = images.find(({ image }) => isNamed(image, target))
+  if (named !== undefined) return named.image
   for (const list of ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']) {
     for (const entry of Array.isArray(state[list]) ? (state[list] as readonly unknown[]) : []) {
       const { name, imageID } = isObject(entry) ? entry : {}
       const digest = typeof imageID === 'string' ? digestOfImageId(imageID) : undefined
-      if (digest === undefined || !digests.has(digest)) continue
+      if (digest === undefined || !target.digests.has(digest)) continue
       return images.find(({ container }) => container === name)?.image ?? digest
     }
   }

@@ -173,6 +173,24 @@ describe('verdicts impact', () => {
       assert.deepEqual(await verdicts(['impact', target], {}), { code: 2, out: '', err: `drawbridge: ${message}\n` }))
   }
 
+  it('says where those that a denial would stop could go back to', async () => {
+    const asked: string[] = []
+    const history: WorkloadAccess['history'] = ({ namespace, kind, name }) => {
+      asked.push(`${namespace}/${kind}/${name}`)
+      const revisions = [
+        { number: 3, images: ['shop/web:0'] },
+        { number: 4, images: [`shop/web@${DIGEST}`] },
+        { number: 5, images: ['shop/web:1'] },
+      ]
+      return Promise.resolve({ uid: 'u', images: ['shop/web:1'], revisions })
+    }
+    // Nothing denies it yet.
+    const { out } = await verdicts(['impact', NAME], { pods, history, findFlagged: () => undefined })
+    const command = 'kubectl rollout undo deployment/web --to-revision=3 -n shop'
+    assert.equal(out, `${table}\nBack to the last good revision:\n${command}\n`)
+    assert.deepEqual(asked, ['shop/Deployment/web'])
+  })
+
   it('says that no pod runs it', async () =>
     assert.equal((await verdicts(['impact', 'other:2'], { pods })).out, 'No pod runs it.\n'))
 })

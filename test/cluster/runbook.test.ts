@@ -7,7 +7,9 @@ import { delimiter, join } from 'node:path'
 import { root, temporaryFolder, until } from '../process/server.ts'
 import {
   denialBy,
+  deployment,
   ENFORCED,
+  mustApply,
   openNamespace,
   podOf,
   reportRunning,
@@ -22,6 +24,8 @@ import { sharedCluster } from './shared.ts'
 
 const PAGE = readFileSync(join(root, 'docs/runbook.md'), 'utf8')
 const IMAGE = 'registry.example/shop/web:1.4.2'
+/** What worker ran before. */
+const BEFORE = 'registry.example/shop/web:1.4.1'
 const HEX = '3dc045bd2f6a8c914e7b50d1f2a3c4b5d6e7f8091a2b3c4d5e6f708192a3b4c5'
 const DAMAGED = `ref-${'bad'.padStart(40, '0')}`
 
@@ -115,15 +119,22 @@ describe('docs/runbook.md', function () {
 
     const imageId = `registry.example/shop/web@sha256:${HEX}`
     await runDeployment(cluster, 'billing', 'cache', IMAGE, imageId)
+    await mustApply(cluster, deployment('shop', 'worker', BEFORE, 0))
+    await until('the first revision of worker', async () =>
+      (await cluster.must(['get', 'rs', '-n', 'shop', '-l', 'app=worker', '-o', 'name'])).includes('worker'),
+    )
+    const worker = await runDeployment(cluster, 'shop', 'worker', IMAGE, imageId)
     const { pod, containerId } = await runDeployment(cluster, 'shop', 'web', IMAGE, imageId)
     await sendAlert(replicas.a, { namespace: 'shop', pod, containerId })
     await untilDenied(replicas.b, 'shop', IMAGE)
-    // The node dies, say: the Deployment wants a new pod and does not get it.
-    await cluster.must(['delete', 'pod', pod, '-n', 'shop', '--now'])
-    await until('a refused pod', async () =>
-      (await cluster.must(['get', 'events', '-n', 'shop', '--field-selector', 'reason=FailedCreate'])).includes(
-        'denied the request',
-      ),
+    // The node dies, say: the Deployments want new pods and do not get them.
+    await cluster.must(['delete', 'pod', pod, worker.pod, '-n', 'shop', '--now'])
+    await until('refused pods', async () => {
+      const events = await cluster.must(['get', 'events', '-n', 'shop', '--field-selector', 'reason=FailedCreate'])
+      return events.includes('pod "web-') && events.includes('pod "worker-')
+    })
+    await until('the Event about worker', async () =>
+      (await cluster.must(['get', 'events', '-n', 'shop'])).includes('VerdictRollback'),
     )
     const damaged = { apiVersion: 'drawbridge.dev/v1alpha1', kind: 'ImageVerdict', metadata: { name: DAMAGED } }
     await cluster.must(['create', '-f', '-'], JSON.stringify(damaged))
@@ -158,6 +169,7 @@ describe('docs/runbook.md', function () {
       () => until('the brake', async () => (await denialBy(replicas.b, 'shop', IMAGE)) === undefined, 5000),
     ],
     [/rollout restart/, () => podOf(cluster, 'shop', 'web')],
+    [/rollout undo/, () => podOf(cluster, 'shop', 'worker')],
   ]
 
   for (const { title, blocks } of SECTIONS) {
@@ -180,6 +192,7 @@ describe('docs/runbook.md', function () {
       SECTIONS.map(({ title, blocks }) => `${title}: ${blocks.length}`),
       [
         'Pods do not come up: 5',
+        'Back to the last good revision: 2',
         'Release a verdict: 3',
         'Confirm a verdict: 1',
         'The brake: 2',

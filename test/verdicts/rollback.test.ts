@@ -99,11 +99,11 @@ describe('the line about it', () => {
   })
 
   it('is short, printable and one line, and never cuts the command', () => {
-    const name = (max: number) => fc.stringMatching(new RegExp(`^[a-z0-9][-a-z0-9]{0,${max - 2}}[a-z0-9]$`))
+    const label = (max: number) => fc.stringMatching(new RegExp(`^[a-z0-9][-a-z0-9]{0,${max - 2}}[a-z0-9]$`))
     fc.assert(
       fc.property(
-        name(200),
-        name(63),
+        label(200),
+        label(63),
         fc.constantFrom('Deployment', 'StatefulSet', 'DaemonSet'),
         fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
         fc.array(fc.string({ unit: 'binary', maxLength: 300 }), { maxLength: 5 }),
