@@ -19,7 +19,7 @@ interface Tally {
 describe('replicas that come and go, under a tight loop of pod creates', function () {
   this.timeout(300_000)
   let cluster: NodeCluster
-  let creating = true
+  const ended = new AbortController()
   const tally: Tally = { created: 0, failed: [], unmutated: 0 }
   let loops: Promise<unknown>
 
@@ -35,7 +35,7 @@ describe('replicas that come and go, under a tight loop of pod creates', functio
       metadata: { generateName: 'web-' },
     }
     const query = dryRun ? { dryRun: 'All' } : {}
-    while (creating) {
+    while (!ended.signal.aborted) {
       try {
         const { spec } = (await client.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, {
           body,
@@ -67,7 +67,7 @@ describe('replicas that come and go, under a tight loop of pod creates', functio
     await waitFor(() => tally.created > 0, 20_000, 'the first pod')
   })
   after(async () => {
-    creating = false
+    ended.abort()
     await loops
     await cluster.must(['-n', 'drawbridge', 'scale', 'deployment/drawbridge', '--replicas=2'])
     await rolledOut(cluster)

@@ -16,7 +16,7 @@ export interface Installation {
   readonly cluster: NodeCluster
   /** The docker-archive that Drawbridge's pods run. */
   readonly archive: string
-  helm(...args: readonly string[]): Outcome
+  readonly helm: (...args: readonly string[]) => Outcome
 }
 
 const shared: { installation?: Installation } = {}

@@ -30,11 +30,11 @@ describe('uninstalling', function () {
     const { cluster, helm } = installation()
     await cluster.createNamespace(NAMESPACE, { 'drawbridge.dev/enforce': 'standard' })
     await runPod(cluster, NAMESPACE, podOf('before'))
-    let ended = false
+    const ended = new AbortController()
     const refused: string[] = []
     let count = 0
     const loop = (async () => {
-      while (!ended) {
+      while (!ended.signal.aborted) {
         count += 1
         const { code, stderr } = await cluster.kubectl(
           ['-n', NAMESPACE, 'create', '-f', '-'],
@@ -47,7 +47,7 @@ describe('uninstalling', function () {
     await cluster.must(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
     const gone = helm('uninstall', 'drawbridge', '--namespace', 'drawbridge', '--wait')
     assert.equal(gone.code, 0, gone.stderr)
-    ended = true
+    ended.abort()
     await loop
     assert.deepEqual(refused, [])
     assert.ok(count > 0)
