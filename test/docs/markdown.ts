@@ -1,4 +1,5 @@
 /** Reads the parts of our Markdown pages that tests hold to the code. */
+import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +20,10 @@ export const readPage = (page: string): string => readFileSync(join(root, page),
 /** A fenced block. `firstLine` counts from 0: the line after the opening fence. */
 export interface Block {
   readonly language: string
+  /** Of `file=NAME` after the language: what the page calls this text. */
+  readonly file: string | undefined
+  /** Of a comment on the line before: what the page says to its tests. */
+  readonly marker: string | undefined
   readonly lines: readonly string[]
   readonly firstLine: number
   /** The line before says that it needs a cluster: it is read, not run. */
@@ -28,17 +33,28 @@ export interface Block {
 export function blocksOf(text: string): readonly Block[] {
   const lines = text.split('\n')
   const blocks: Block[] = []
-  let open: { language: string; firstLine: number } | undefined
+  let open: { language: string; file: string | undefined; firstLine: number } | undefined
   for (const [index, line] of lines.entries()) {
     if (!line.startsWith('```')) continue
-    if (open === undefined) open = { language: line.slice(3).trim(), firstLine: index + 1 }
-    else {
-      const needsCluster = lines[open.firstLine - 2] === '<!-- needs a cluster -->'
-      blocks.push({ ...open, lines: lines.slice(open.firstLine, index), needsCluster })
+    if (open === undefined) {
+      const [language = '', ...attributes] = line.slice(3).trim().split(' ')
+      const file = attributes.find((attribute) => attribute.startsWith('file='))?.slice('file='.length)
+      open = { language, file, firstLine: index + 1 }
+    } else {
+      const marker = /^<!-- (.*) -->$/.exec(lines[open.firstLine - 2] ?? '')?.[1]
+      const needsCluster = marker === 'needs a cluster'
+      blocks.push({ ...open, lines: lines.slice(open.firstLine, index), marker, needsCluster })
       open = undefined
     }
   }
   return blocks
+}
+
+/** The text that a page calls `file`. */
+export function fileOf(page: string, file: string): string {
+  const found = blocksOf(readPage(page)).filter((block) => block.file === file)
+  assert.equal(found.length, 1, `${page} has ${found.length} blocks called ${file}`)
+  return found[0]!.lines.join('\n')
 }
 
 /** A command of a console block and the output that the page shows for it. */
