@@ -22,6 +22,8 @@ export interface Block {
   readonly language: string
   /** Of `file=NAME` after the language: what the page calls this text. */
   readonly file: string | undefined
+  /** Of `exit=N` after the language: the exit code of its commands; 0 where it is not said. */
+  readonly exit: number
   /** Of a comment on the line before: what the page says to its tests. */
   readonly marker: string | undefined
   readonly lines: readonly string[]
@@ -33,13 +35,16 @@ export interface Block {
 export function blocksOf(text: string): readonly Block[] {
   const lines = text.split('\n')
   const blocks: Block[] = []
-  let open: { language: string; file: string | undefined; firstLine: number } | undefined
+  let open: Pick<Block, 'language' | 'file' | 'exit' | 'firstLine'> | undefined
   for (const [index, line] of lines.entries()) {
     if (!line.startsWith('```')) continue
     if (open === undefined) {
       const [language = '', ...attributes] = line.slice(3).trim().split(' ')
-      const file = attributes.find((attribute) => attribute.startsWith('file='))?.slice('file='.length)
-      open = { language, file, firstLine: index + 1 }
+      const { file, exit = '0' } = Object.fromEntries(attributes.map((one) => one.split('='))) as {
+        readonly file?: string
+        readonly exit?: string
+      }
+      open = { language, file, exit: Number(exit), firstLine: index + 1 }
     } else {
       const marker = /^<!-- (.*) -->$/.exec(lines[open.firstLine - 2] ?? '')?.[1]
       const needsCluster = marker === 'needs a cluster'

@@ -98,20 +98,21 @@ export function sendAsFalco(
   assert.equal(options['enabled'], true)
   const text = (key: string): string => expanded(String(options[key] ?? ''), container.variables)
   const { hostname, port: asked } = new URL(text('url'))
-  const result = spawnSync(
-    'curl',
-    [
-      ...['--silent', '--show-error', '--connect-to', `${hostname}:${asked}:127.0.0.1:${port}`],
-      ...['--header', `Content-Type: ${isJson ? 'application/json' : 'text/plain'}`],
-      ...['--user-agent', 'falcosecurity/falco', '--data-binary', '@-', '--write-out', '\n%{http_code}'],
-      ...(options['mtls'] === true
-        ? ['--cert', container.path(text('client_cert')), '--key', container.path(text('client_key'))]
-        : []),
-      ...(text('ca_cert') === '' ? ['--capath', '/etc/ssl/certs'] : ['--cacert', container.path(text('ca_cert'))]),
-      text('url'),
-    ],
-    { encoding: 'utf8', input: alert },
-  )
+  const certificate =
+    options['mtls'] === true
+      ? ['--cert', container.path(text('client_cert')), '--key', container.path(text('client_key'))]
+      : []
+  const authority =
+    text('ca_cert') === '' ? ['--capath', '/etc/ssl/certs'] : ['--cacert', container.path(text('ca_cert'))]
+  const args = [
+    '--silent --show-error --user-agent falcosecurity/falco --data-binary @-'.split(' '),
+    ['--connect-to', `${hostname}:${asked}:127.0.0.1:${port}`, '--write-out', '\n%{http_code}'],
+    ['--header', `Content-Type: ${isJson ? 'application/json' : 'text/plain'}`],
+    certificate,
+    authority,
+    [text('url')],
+  ].flat()
+  const result = spawnSync('curl', args, { encoding: 'utf8', input: alert })
   const [status, ...body] = result.stdout.split('\n').toReversed()
   return result.status === 0
     ? { status: Number(status), text: body.toReversed().join('\n'), problem: '' }

@@ -1,5 +1,6 @@
 /** The configurations of docs/guides, as each sensor reads them, against the bundled program: they arrive, and by the credential of the guide. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,7 +12,6 @@ import { blocksOf, commandsOf, fileOf, readPage } from '../docs/markdown.ts'
 import { Container, customHeadersOf, sendAsFalco, sendAsSidekick, sendAsTracee } from './asSensorsSend.ts'
 import type { FalcoConfiguration, PodParts, Secrets, Sent, SidekickConfiguration } from './asSensorsSend.ts'
 import { root, RunningProgram, temporaryFolder } from './server.ts'
-import { spawnSync } from 'node:child_process'
 
 const GUIDES = {
   connect: 'docs/guides/connect-a-sensor.md',
@@ -21,6 +21,7 @@ const GUIDES = {
 } as const
 const TOKENS = { falco: 'fa'.repeat(32), falcosidekick: '5d'.repeat(32), tracee: '7c'.repeat(32) } as const
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- a cast with a name, as `load` gives anything
 const yamlOf = <T>(page: keyof typeof GUIDES, file: string): T => load(fileOf(GUIDES[page], file)) as T
 
 interface ChartValues {
@@ -47,6 +48,10 @@ interface TraceePatch {
   }
 }
 
+interface Answered {
+  readonly decisions: readonly { readonly decision: string; readonly rule: string }[]
+}
+
 /** A line of a fixture that happens now, edited as text: Falco's numbers do not survive JSON.parse. */
 const fixture = (path: string, edit: readonly [RegExp, string]): string => {
   const line = readFileSync(join(root, 'test/fixtures/alerts', path), 'utf8').split('\n', 1)[0]!
@@ -61,9 +66,9 @@ describe('the configurations of docs/guides', function () {
   let server: RunningProgram
   let port: string
   let secrets: Secrets
-  let containers = 0
+  let count = 0
   const container = (parts: PodParts): Container =>
-    new Container(join(folder.path, `container-${containers++}`), secrets, parts)
+    new Container(join(folder.path, `container-${count++}`), secrets, parts)
 
   before(async () => {
     const sensors = await createAuthority(Date.now())
@@ -112,12 +117,12 @@ describe('the configurations of docs/guides', function () {
     return Number(line.exec(text)?.[1] ?? 0)
   }
   /** The request is answered 200, and counted for this credential. */
-  const arrives = async (credential: string, send: () => Sent | Promise<Sent>): Promise<any> => {
+  const arrives = async (credential: string, send: () => Sent | Promise<Sent>): Promise<Answered> => {
     const before = await accepted(credential)
     const { status, text, problem } = await send()
     assert.deepEqual([status, problem], [200, ''], text)
     assert.equal(await accepted(credential), before + 1)
-    return JSON.parse(text)
+    return JSON.parse(text) as Answered
   }
   const falcoAlert = (): string => fixture('falco/kubelet-pod-extra-fields.jsonl', now())
 
@@ -127,7 +132,7 @@ describe('the configurations of docs/guides', function () {
 
     it('with the chart: the alert is decided, and the digest of its extra fields is in the verdict', async () => {
       const answer = await arrives('falco', () => sendAsFalco(values.falco, container(parts()), falcoAlert(), port))
-      assert.equal(answer.decisions[0].decision, 'contributed')
+      assert.equal(answer.decisions[0]?.decision, 'contributed')
       const { text } = await server.admin('/api/v1/verdicts')
       assert.match(text, /sha256:3dc045bdfd7d5b2b366ea0434ca34de2715cdd25c78eff8f3676afe1f334187a/)
     })
@@ -207,8 +212,8 @@ describe('the configurations of docs/guides', function () {
   })
 
   describe('Tracee', () => {
-    const { containers: [patched] = [], volumes } = yamlOf<TraceePatch>('tracee', 'tracee-patch.yaml').spec.template
-      .spec
+    const { containers, volumes } = yamlOf<TraceePatch>('tracee', 'tracee-patch.yaml').spec.template.spec
+    const [patched] = containers
     const { args } = yamlOf<{ readonly args: readonly string[] }>('tracee', 'tracee-arguments.yaml')
     const event = (): string =>
       fixture('tracee/signatures.jsonl', [/"timestamp":\d+/, `"timestamp":${Date.now()}000000`])
@@ -221,7 +226,7 @@ describe('the configurations of docs/guides', function () {
         const own = { ...secrets, drawbridge: { ...secrets['drawbridge'], token: TOKENS.tracee } }
         const place = new Container(join(folder.path, `tracee ${version}`), own, { ...patched!, volumes: volumes! })
         const answer = await arrives('tracee', () => sendAsTracee(words, place, event(), port))
-        assert.equal(answer.decisions[0].rule, 'anti_debugging')
+        assert.equal(answer.decisions[0]?.rule, 'anti_debugging')
       })
   })
 
