@@ -11,7 +11,7 @@ export type JudgeContext = Omit<JudgeInput, 'request' | 'policy'>
 
 /** What is wrong with a pod that exists. */
 export interface ExistingPodFinding {
-  /** What the webhook would do if the pod were created again as it is now. */
+  /** What the webhook would do if the pod were created again. */
   readonly result: 'denied' | 'warned' | 'audited'
   /** The profile that `violations` break, for example `standard:latest`; absent when only verdicts speak. */
   readonly profile?: string | undefined
@@ -24,9 +24,9 @@ export interface ExistingPodFinding {
 }
 
 /**
- * Judges a pod that exists, by the engine of the webhook: as if it were created again exactly as it is, mutations included.
+ * Judges a pod that exists, by the engine of the webhook: as if it were created again.
  *
- * @param object the pod as the API server gives it, unchecked
+ * @param object the pod as the API server gives it, unchecked, with what the mutating webhook would add to it
  * @param namespace where it runs
  * @param policy what that namespace asks for; where its enforced profile and the verdicts have nothing to say, its warn and then its audit profile
  *   are asked

@@ -86,6 +86,26 @@ async function scan(cluster: Cluster, ...argv: readonly string[]) {
 }
 
 describe('drawbridge scan', () => {
+  it('counts what would be injected where the profile is enforced, and only there', async () => {
+    const bare = { securityContext: { runAsNonRoot: true } }
+    assert.equal((await scan({ pods: replicas(1, bare) })).code, 0)
+    assert.equal((await scan({ pods: replicas(1, bare) }, '-n', 'shop', '--profile', 'standard')).code, 0)
+    const unlabelled = { namespaces: { shop: {} }, pods: replicas(1, bare) }
+    assert.equal((await scan(unlabelled, '-n', 'shop', '--profile', 'restricted')).code, 1)
+    assert.doesNotMatch((await scan(unlabelled, '-n', 'shop', '--profile', 'restricted')).out, /seccomp/)
+    const off = { shop: { ...ENFORCED, 'drawbridge.dev/seccomp': 'off' } }
+    assert.match(
+      (await scan({ namespaces: off, pods: replicas(1, bare) })).out,
+      /denied +standard:latest +seccompProfile_standard/,
+    )
+    // The kubelet made it: nothing was injected, and nothing would be.
+    const mirror = replicas(1, bare).map((one) => ({
+      ...one,
+      object: { ...(one.object as object), metadata: { annotations: { 'kubernetes.io/config.mirror': 'x' } } },
+    }))
+    assert.match((await scan({ pods: mirror })).out, /denied +standard:latest +seccompProfile_standard/)
+  })
+
   it('ends with 0 and a line of numbers where all is clean', async () => {
     assert.deepEqual(await scan({ pods: replicas(5) }), {
       code: 0,

@@ -37,6 +37,8 @@ export const idOf = ({ apiVersion, kind, metadata }: KubernetesObject): string =
   `${apiVersion}/${kind}/${metadata.name}`
 
 export interface ChartTools {
+  /** The folder of the programs. */
+  readonly bin: string
   helm(args: readonly string[], kubeconfig?: string): Outcome
   kubeconform(args: readonly string[], stdin: string): Outcome
   /** What `helm template` gives for the release `drawbridge`. Fails with what Helm says. */
@@ -82,6 +84,7 @@ export function chartTools(): ChartTools {
   const helm: ChartTools['helm'] = (args, kubeconfig) =>
     run('helm', args, '', { KUBECONFIG: kubeconfig ?? '/dev/null' })
   return {
+    bin,
     helm,
     kubeconform: (args, stdin) => run('kubeconform', args, stdin, {}),
     template(args, namespace = 'drawbridge') {

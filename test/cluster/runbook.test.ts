@@ -20,6 +20,7 @@ import {
 } from './endToEnd/replicas.ts'
 import type { Replicas } from './endToEnd/replicas.ts'
 import type { Cluster } from './harness.ts'
+import { matches } from './pageShell.ts'
 import { sharedCluster } from './shared.ts'
 
 const PAGE = readFileSync(join(root, 'docs/runbook.md'), 'utf8')
@@ -56,23 +57,6 @@ const SECTIONS: readonly Section[] = PAGE.split(/^## /m)
       ([, administrator, body = '']) => ({ asAdministrator: administrator !== undefined, steps: stepsOf(body) }),
     ),
   }))
-
-/** `...` stands for anything, on its own line for any lines; columns may be wider. */
-function matches(output: readonly string[], found: string): boolean {
-  const pattern = output
-    .map((line) =>
-      line === '...'
-        ? '[^]*'
-        : line
-            .trim()
-            .replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)
-            .replaceAll(String.raw`\.\.\.`, '.*')
-            .replaceAll(/ +/g, ' +'),
-    )
-    .join('\n')
-  const text = found.replaceAll(/[ \t]+$/gm, '').trim()
-  return new RegExp(`^${pattern.trim()}$`).test(text)
-}
 
 describe('docs/runbook.md', function () {
   this.timeout(120_000)

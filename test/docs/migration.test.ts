@@ -66,7 +66,8 @@ describe('migration guides', () => {
   ] as const) {
     const rows = tableAfter(page, marker)
     it(`${page}: each row has a pod`, () => {
-      assert.deepEqual(rows.map(([name]) => name).toSorted(), Object.keys(pods).toSorted())
+      assert.deepEqual(new Set(rows.map(([name]) => name)), new Set(Object.keys(pods)))
+      assert.equal(rows.length, Object.keys(pods).length)
     })
     for (const [name = '', check = '', level = ''] of rows)
       it(`${name}: ${check} at ${level}`, async () => {

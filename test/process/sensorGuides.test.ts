@@ -231,7 +231,7 @@ describe('the configurations of docs/guides', function () {
   })
 
   it('the commands that show that it works print what the guide says', () => {
-    const blocks = blocksOf(readPage(GUIDES.connect)).filter(({ marker }) => marker === 'against a local server')
+    const blocks = blocksOf(readPage(GUIDES.connect)).filter(({ marker }) => marker === 'needs the port-forward')
     const commands = blocks.flatMap((block) => commandsOf(block))
     assert.equal(commands.length, 2)
     const [alerts, admin] = [server.file.alerts, server.file.admin].map((url) => new URL(url).port)
