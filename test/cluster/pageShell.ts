@@ -37,7 +37,7 @@ export interface PageShellOptions {
 
 export interface PageStep {
   readonly command: string
-  /** Nothing printed by the shell is compared before this; throws unless code and output are the page's. */
+  /** Runs it; throws unless exit code and output are those of the page. */
   run(): void
 }
 

@@ -15,12 +15,13 @@ import { makeOwnNamespace } from './shared.ts'
 class Installed {
   readonly cluster: Cluster
   readonly server: RunningProgram
-  readonly #folder: { readonly path: string; remove(): void }
+  /** Thrown away at the end; the first is the data folder. */
+  readonly #folders: { readonly path: string; remove(): void }[]
 
   private constructor(cluster: Cluster, server: RunningProgram, folder: { readonly path: string; remove(): void }) {
     this.cluster = cluster
     this.server = server
-    this.#folder = folder
+    this.#folders = [folder]
   }
 
   static async start(
@@ -42,7 +43,9 @@ class Installed {
   }
 
   steps(page: string, rewrite?: (command: string) => string): readonly PageStep[] {
-    const { path } = temporaryFolder()
+    const folder = temporaryFolder()
+    this.#folders.push(folder)
+    const { path } = folder
     const launcher = join(path, 'drawbridge')
     writeFileSync(launcher, `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'bin/drawbridge.js')}" "$@"\n`)
     chmodSync(launcher, 0o755)
@@ -57,7 +60,7 @@ class Installed {
 
   async stop(): Promise<void> {
     await this.server.kill()
-    this.#folder.remove()
+    for (const folder of this.#folders) folder.remove()
   }
 }
 

@@ -1,12 +1,10 @@
 /** docs/guides on a cluster without nodes: what they have people do with helm and kubectl, as it stands there. */
 import assert from 'node:assert/strict'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 
 import { load } from 'js-yaml'
 
 import { parseConfig } from '../../src/config/config.ts'
+import { temporaryFolder } from '../process/server.ts'
 import { CHART, chartTools } from './chartTools.ts'
 import type { ChartTools } from './chartTools.ts'
 import { startCluster } from './harness.ts'
@@ -49,9 +47,10 @@ describe('docs/guides with helm and kubectl', function () {
   let tools: ChartTools
   let cluster: Cluster
   const runPage = (name: string, variables: Readonly<Record<string, string>> = {}): void => {
+    const folder = temporaryFolder()
     const steps = pageSteps({
       page: `docs/guides/${name}.md`,
-      folder: mkdtempSync(join(tmpdir(), 'drawbridge-guide-')),
+      folder: folder.path,
       kubeconfig: cluster.kubeconfig,
       path: [tools.bin, cluster.bin],
       rewrite: (command) =>
@@ -59,6 +58,7 @@ describe('docs/guides with helm and kubectl', function () {
     })
     assert.ok(steps.length > 0)
     for (const step of steps) step.run()
+    folder.remove()
   }
   const data = async (namespace: string, secret: string): Promise<Readonly<Record<string, string>>> => {
     const text = await cluster.must(['-n', namespace, 'get', 'secret', secret, '-o', 'jsonpath={.data}'])
@@ -98,6 +98,18 @@ describe('docs/guides with helm and kubectl', function () {
     ])
   })
   after(() => cluster?.stop())
+
+  // First: it shows the history of the release.
+  it('upgrade.md, and the webhook configurations that were deleted as the way out come back', async () => {
+    runPage('upgrade')
+    const KINDS = 'mutatingwebhookconfiguration,validatingwebhookconfiguration'
+    await cluster.must(['delete', KINDS, 'drawbridge'])
+    const args = ['upgrade', 'drawbridge', CHART, '--namespace', 'drawbridge']
+    const { code, stderr } = tools.helm(args, cluster.kubeconfig)
+    assert.equal(code, 0, stderr)
+    const found = await cluster.must(['get', KINDS, 'drawbridge', '-o', 'name'])
+    assert.equal(found.trim().split('\n').length, 2)
+  })
 
   it('connect-a-sensor.md', async () => {
     runPage('connect-a-sensor')
@@ -154,45 +166,5 @@ describe('docs/guides with helm and kubectl', function () {
       assert.equal(code, 0, stderr)
       assert.deepEqual(await data('drawbridge', 'drawbridge-tokens'), before)
     }
-  })
-})
-
-describe('docs/guides/upgrade.md', function () {
-  this.timeout(180_000)
-  let tools: ChartTools
-  let cluster: Cluster
-  before(async function () {
-    this.timeout(30 * 60_000)
-    tools = chartTools()
-    cluster = await startCluster()
-    await cluster.createNamespace('drawbridge')
-    const { code, stderr } = tools.helm(
-      ['install', 'drawbridge', CHART, '--namespace', 'drawbridge'],
-      cluster.kubeconfig,
-    )
-    assert.equal(code, 0, stderr)
-  })
-  after(() => cluster?.stop())
-
-  it('is what happens', () => {
-    const steps = pageSteps({
-      page: 'docs/guides/upgrade.md',
-      folder: mkdtempSync(join(tmpdir(), 'drawbridge-guide-')),
-      kubeconfig: cluster.kubeconfig,
-      path: [tools.bin, cluster.bin],
-    })
-    for (const step of steps) step.run()
-  })
-
-  it('puts webhook configurations back that were deleted as the way out', async () => {
-    const KINDS = 'mutatingwebhookconfiguration,validatingwebhookconfiguration'
-    await cluster.must(['delete', KINDS, 'drawbridge'])
-    const { code, stderr } = tools.helm(
-      ['upgrade', 'drawbridge', CHART, '--namespace', 'drawbridge'],
-      cluster.kubeconfig,
-    )
-    assert.equal(code, 0, stderr)
-    const found = await cluster.must(['get', KINDS, 'drawbridge', '-o', 'name'])
-    assert.equal(found.trim().split('\n').length, 2)
   })
 })
