@@ -3,7 +3,8 @@
  *
  * Every namespace is served by exactly one validating entry per resource, so that no request is sent twice: `enforce` wins over
  * `quarantine`, that over `warn`, that over `audit`. The entry that is called also gives the weaker answers of its namespace
- * (the warnings of a `warn` label beside `enforce`, for example). Selector terms are ANDed, hence one entry per case.
+ * (the warnings of a `warn` label beside `enforce`, for example). Selector terms are ANDed, hence one entry per case, and a sibling with
+ * failurePolicy Ignore for `when-down: net` (rule 21).
  *
  * Each entry has a path of its own: a review carries no labels of its namespace, so the path says which ones the API server saw (rule 8).
  * The configurations (manifests/webhooks.ts) and the endpoints (webhooks/routes.ts) are both made from this table.
@@ -134,6 +135,31 @@ const called = (name: string): Pick<WebhookEntry, 'name' | 'path'> => ({
  * @param podSecurityLabels whether upstream's labels ask for checks too
  */
 export function webhookEntries(scope: QuarantineScope, podSecurityLabels = false): readonly WebhookEntry[] {
+  return tableOf(scope, podSecurityLabels).flatMap(withNet)
+}
+
+/**
+ * What holds in a namespace while nobody answers is for its label to say (rule 21), and failurePolicy is an entry's: each entry with Fail that a
+ * namespace's labels select is two, of which one serves every namespace. `when-down: net` is the only value that opens anything; a typing
+ * mistake does not.
+ */
+const withNet = (entry: WebhookEntry): readonly WebhookEntry[] => {
+  if (entry.failurePolicy === 'Ignore' || entry.clusterScoped !== undefined) return [entry]
+  const { name, path, namespaceLabels } = entry
+  const net = { key: LABEL.whenDown, values: ['net'] }
+  return [
+    { ...entry, namespaceLabels: [...namespaceLabels, { ...net, operator: 'NotIn' }] },
+    {
+      ...entry,
+      name: name.replace(`.${GROUP}`, `-net.${GROUP}`),
+      path: `${path}-net`,
+      failurePolicy: 'Ignore',
+      namespaceLabels: [...namespaceLabels, { ...net, operator: 'In' }],
+    },
+  ]
+}
+
+function tableOf(scope: QuarantineScope, podSecurityLabels: boolean): readonly WebhookEntry[] {
   const mutate = { type: 'mutating', failurePolicy: 'Fail', rules: [rule('', ['CREATE'], ['pods'])] } as const
   const fail = { type: 'validating', failurePolicy: 'Fail' } as const
   const advise = { type: 'validating', failurePolicy: 'Ignore', rules: [...PODS, ...WORKLOADS] } as const

@@ -239,8 +239,35 @@ const SENT: Readonly<Record<QuarantineScope, Table>> = {
       { quarantine: 'warn', 'ps:enforce': 'privileged' },
       'verdicts-quarantine-only c..ter. c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.',
     ],
+    // What is sent does not depend on what holds while nobody answers, only the entry does.
+    [
+      { enforce: 'baseline', 'when-down': 'net' },
+      'mutate-net c...... ...... ...... ...... ..... ..... ..... ...... ....',
+      'enforce-net c..ter. ...... ...... ...... ..... ..... ..... ...... ....',
+      'verdicts-net ....... c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.',
+    ],
+    [
+      { seccomp: 'RuntimeDefault', 'when-down': 'net' },
+      'mutate-seccomp-only-net c...... ...... ...... ...... ..... ..... ..... ...... ....',
+    ],
+    [
+      { quarantine: 'enforce', 'when-down': 'net' },
+      'verdicts-quarantine-only-net c..ter. c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.',
+    ],
+    [
+      { 'ps:enforce': 'privileged', 'when-down': 'net' },
+      'pod-security-enforce-net c..ter. ...... ...... ...... ..... ..... ..... ...... ....',
+      'pod-security-templates ....... c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.',
+    ],
+    [
+      { enforce: 'baseline', 'when-down': 'deny' },
+      'mutate c...... ...... ...... ...... ..... ..... ..... ...... ....',
+      'enforce c..ter. ...... ...... ...... ..... ..... ..... ...... ....',
+      'verdicts ....... c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.',
+    ],
     [{}],
     [{ seccomp: 'off', quarantine: 'off' }],
+    [{ 'when-down': 'net' }],
   ],
   cluster: [
     [{}, 'verdicts-cluster c..ter. c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.'],
@@ -264,6 +291,7 @@ const SENT: Readonly<Record<QuarantineScope, Table>> = {
       'pod-security-templates-quarantine-off ....... c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.',
     ],
     [{ quarantine: 'off' }],
+    [{ 'when-down': 'net' }, 'verdicts-cluster-net c..ter. c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.'],
   ],
 }
 
@@ -279,10 +307,16 @@ const REFUSED: Readonly<Record<QuarantineScope, readonly (readonly [Readonly<Rec
     [{ 'ps:warn': 'privileged' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
     [{ 'ps:audit': 'privileged' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
     [{}, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
+    [{ enforce: 'baseline', 'when-down': 'net' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
+    [{ seccomp: 'RuntimeDefault', 'when-down': 'net' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
+    [{ quarantine: 'enforce', 'when-down': 'net' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
+    [{ 'ps:enforce': 'privileged', 'when-down': 'net' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
+    [{ enforce: 'baseline', 'when-down': 'Net' }, 'c..ter. c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.'],
   ],
   cluster: [
     [{}, 'c..ter. c...t. c...t. c...t. c..t. c..t. c..t. c...t. c.t.'],
     [{ quarantine: 'off' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
+    [{ 'when-down': 'net' }, '....... ...... ...... ...... ..... ..... ..... ...... ....'],
   ],
 }
 

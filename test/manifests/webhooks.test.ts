@@ -92,6 +92,20 @@ describe('webhook entries', () => {
       'advise-warn-quarantine-off',
       'advise-warn-quarantine-off',
     ],
+    [{ enforce: 'standard', 'when-down': 'net' }, 'namespaces', 'mutate-net', 'enforce-net', 'verdicts-net'],
+    [{ enforce: 'standard', 'when-down': 'deny' }, 'namespaces', 'mutate', 'enforce', 'verdicts'],
+    [{ enforce: 'standard', 'when-down': 'Net' }, 'namespaces', 'mutate', 'enforce', 'verdicts'],
+    [{ seccomp: 'RuntimeDefault', 'when-down': 'net' }, 'namespaces', 'mutate-seccomp-only-net', '', ''],
+    [
+      { quarantine: 'enforce', 'when-down': 'net' },
+      'namespaces',
+      '',
+      'verdicts-quarantine-only-net',
+      'verdicts-quarantine-only-net',
+    ],
+    [{ 'when-down': 'net' }, 'cluster', '', 'verdicts-cluster-net', 'verdicts-cluster-net'],
+    [{ warn: 'baseline', 'when-down': 'net' }, 'namespaces', '', 'advise-warn', 'advise-warn'],
+    [{ 'when-down': 'net' }, 'namespaces', '', '', ''],
   ]
   for (const [labels, scope, mutatingPods, pods, deployments] of cases) {
     it(`${JSON.stringify(labels)} with scope ${scope}: ${[mutatingPods, pods, deployments].join(' | ')}`, () => {
@@ -107,7 +121,14 @@ describe('webhook entries', () => {
     const value = fc.constantFrom(undefined, 'off', 'warn', 'enforce', 'restricted')
     fc.assert(
       fc.property(
-        fc.record({ enforce: value, warn: value, audit: value, seccomp: value, quarantine: value }),
+        fc.record({
+          enforce: value,
+          warn: value,
+          audit: value,
+          seccomp: value,
+          quarantine: value,
+          'when-down': fc.constantFrom(undefined, 'deny', 'net', 'typing-mistake'),
+        }),
         fc.constantFrom('namespaces' as const, 'cluster' as const),
         fc.constantFrom('pods', 'pods/ephemeralcontainers', 'pods/resize', 'deployments', 'cronjobs', 'podtemplates'),
         (labels, scope, resource) => {
@@ -125,12 +146,19 @@ describe('webhook entries', () => {
   })
 
   it('sends what upstream labels concern exactly once, when they are honoured', () => {
-    const value = fc.constantFrom(undefined, 'off', 'baseline')
-    const ours = ['enforce', 'warn', 'audit', 'seccomp', 'quarantine'] as const
+    const value = fc.constantFrom(undefined, 'off', 'baseline', 'net')
+    const ours = ['enforce', 'warn', 'audit', 'seccomp', 'quarantine', 'when-down'] as const
     const theirs = ['enforce', 'warn', 'audit'] as const
     fc.assert(
       fc.property(
-        fc.record({ enforce: value, warn: value, audit: value, seccomp: value, quarantine: value }),
+        fc.record({
+          enforce: value,
+          warn: value,
+          audit: value,
+          seccomp: value,
+          quarantine: value,
+          'when-down': value,
+        }),
         fc.record({ enforce: value, warn: value, audit: value }),
         fc.constantFrom('namespaces' as const, 'cluster' as const),
         fc.constantFrom('pods', 'pods/resize', 'deployments', 'cronjobs'),
@@ -156,6 +184,19 @@ describe('webhook entries', () => {
       ),
       { numRuns: 1000 },
     )
+  })
+
+  it('lets nothing pass while nobody answers but what `when-down: net` and advice are for', () => {
+    for (const scope of ['namespaces', 'cluster'] as const)
+      for (const entry of webhookEntries(scope, true).filter(({ clusterScoped }) => clusterScoped === undefined)) {
+        const isNet = entry.namespaceLabels.some(
+          ({ key, operator, values = [] }) =>
+            key === 'drawbridge.dev/when-down' && operator === 'In' && values.join() === 'net',
+        )
+        const isAdvice = /^(advise|pod-security-(templates|warn|audit))/.test(entry.name)
+        assert.equal(entry.failurePolicy, isNet || isAdvice ? 'Ignore' : 'Fail', entry.name)
+        assert.equal(entry.path.endsWith('-net'), isNet, entry.path)
+      }
   })
 
   it('gives each entry a unique name of at least three segments', () => {
@@ -187,7 +228,9 @@ describe('webhook entries', () => {
   it('knows the paths of what was registered with other options', () => {
     const paths = [
       '/mutate/enforce',
+      '/mutate/enforce-net',
       '/mutate/seccomp-only',
+      '/mutate/seccomp-only-net',
       '/validate-namespaces',
       '/validate-profiles',
       '/validate/advise-audit',
@@ -195,17 +238,23 @@ describe('webhook entries', () => {
       '/validate/advise-warn',
       '/validate/advise-warn-quarantine-off',
       '/validate/enforce',
+      '/validate/enforce-net',
       '/validate/pod-security-audit',
       '/validate/pod-security-audit-quarantine-off',
       '/validate/pod-security-enforce',
+      '/validate/pod-security-enforce-net',
       '/validate/pod-security-enforce-quarantine-off',
+      '/validate/pod-security-enforce-quarantine-off-net',
       '/validate/pod-security-templates',
       '/validate/pod-security-templates-quarantine-off',
       '/validate/pod-security-warn',
       '/validate/pod-security-warn-quarantine-off',
       '/validate/verdicts',
       '/validate/verdicts-cluster',
+      '/validate/verdicts-cluster-net',
+      '/validate/verdicts-net',
       '/validate/verdicts-quarantine-only',
+      '/validate/verdicts-quarantine-only-net',
     ]
     for (const honoured of [false, true]) assert.deepEqual([...entriesByPath(honoured).keys()].sort(), paths)
   })
