@@ -6,6 +6,8 @@ import { dump } from 'js-yaml'
 
 import { guardObjects } from './guard.ts'
 import type { GuardOptions, KubernetesObject } from './guard.ts'
+import { safetyNetObjects } from './safetyNet.ts'
+import type { SafetyNetOptions } from './safetyNet.ts'
 import { verdictGuardObjects } from './verdictGuard.ts'
 import type { VerdictGuardOptions } from './verdictGuard.ts'
 import { webhookConfigurations } from './webhooks.ts'
@@ -52,8 +54,13 @@ export function renderVerdictGuard(options: VerdictGuardOptions): string {
   return documents(verdictGuardObjects(options))
 }
 
+/** The safety net alone, as YAML documents. */
+export function renderSafetyNet(options: SafetyNetOptions): string {
+  return documents(safetyNetObjects(options))
+}
+
 /**
- * CRDs, the guards and webhook configurations as one stream of YAML documents for `kubectl apply -f -`.
+ * CRDs, the guards, the safety net and webhook configurations as one stream of YAML documents for `kubectl apply -f -`.
  *
  * @param options where Drawbridge listens, its CA, its namespace and user, the reach of verdicts, and which namespaces need no label
  * @throws Error when the package's manifests folder is missing, the URL is one that the API server refuses, or a name is none
@@ -64,7 +71,13 @@ export function renderManifests(options: WebhookOptions & GuardOptions & Verdict
     throw new Error('the CA file holds no PEM certificate (-----BEGIN CERTIFICATE-----)')
   }
   return (
-    [...readCrds(), renderGuard(options), renderVerdictGuard(options), renderWebhooks(options)]
+    [
+      ...readCrds(),
+      renderGuard(options),
+      renderVerdictGuard(options),
+      renderSafetyNet(options),
+      renderWebhooks(options),
+    ]
       .map((text) => text.trimEnd())
       .join('\n---\n') + '\n'
   )

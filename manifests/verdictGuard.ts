@@ -26,6 +26,21 @@ export const serviceAccountUser = (namespace: string): string => `system:service
 /** A CEL string literal. JSON's escapes are a subset of CEL's. */
 const literal = (text: string): string => JSON.stringify(text)
 
+/** @throws Error when `user` holds control characters or is longer than a user's name can be: it becomes part of an expression */
+const drawbridgeUser = ({ ownNamespace, user }: VerdictGuardOptions): string => {
+  const drawbridge = user ?? serviceAccountUser(ownNamespace)
+  // oxlint-disable-next-line no-control-regex
+  if (drawbridge === '' || drawbridge.length > 512 || /[\u0000-\u001f\u007f\ud800-\udfff]/u.test(drawbridge))
+    throw new Error(
+      'the name of the user that Drawbridge is must have 1 to 512 characters, none of them a control character',
+    )
+  return drawbridge
+}
+
+/** CEL: whether the requester is Drawbridge. Throws as `verdictGuardObjects`. */
+export const isDrawbridge = (options: VerdictGuardOptions): string =>
+  `request.userInfo.username == ${literal(drawbridgeUser(options))}`
+
 /** What stands at `spec.<decision>`; null: nothing. */
 const decisionOf = (holder: string, decision: string): string =>
   `${holder} != null && has(${holder}.spec) && has(${holder}.spec.${decision}) ? dyn(${holder}.spec.${decision}) : dyn(null)`
@@ -40,19 +55,14 @@ const decisionOf = (holder: string, decision: string): string =>
  *
  * @throws Error when `user` holds control characters or is longer than a user's name can be: it becomes part of an expression
  */
-export function verdictGuardObjects({ ownNamespace, user }: VerdictGuardOptions): readonly KubernetesObject[] {
-  const drawbridge = user ?? serviceAccountUser(ownNamespace)
-  // oxlint-disable-next-line no-control-regex
-  if (drawbridge === '' || drawbridge.length > 512 || /[\u0000-\u001f\u007f\ud800-\udfff]/u.test(drawbridge))
-    throw new Error(
-      'the name of the user that Drawbridge is must have 1 to 512 characters, none of them a control character',
-    )
+export function verdictGuardObjects(options: VerdictGuardOptions): readonly KubernetesObject[] {
+  const drawbridge = drawbridgeUser(options)
   const requester = `'"' + request.userInfo.username + '"'`
   const variables = [
     // An empty field of the request is an absent one.
     ['isStatus', "has(request.subResource) && request.subResource == 'status'"],
     ['name', "has(request.name) ? request.name : ''"],
-    ['isDrawbridge', `request.userInfo.username == ${literal(drawbridge)}`],
+    ['isDrawbridge', isDrawbridge(options)],
     ...DECISIONS.flatMap((decision) => [
       [`${decision}Before`, decisionOf('oldObject', decision)] as const,
       [`${decision}After`, decisionOf('object', decision)] as const,

@@ -40,13 +40,18 @@ function matchConditions({ clusterScoped }: WebhookEntry): Readonly<Record<strin
   return matchCondition === undefined ? {} : { matchConditions: [{ name: 'concerned', expression: matchCondition }] }
 }
 
+/** Namespaces that nothing of ours is asked about, whatever their labels. */
+export const excludedNamespaces = (ownNamespace: string): readonly string[] => [
+  ...new Set(['kube-system', ownNamespace]),
+]
+
 /**
  * The two configuration objects, named `drawbridge`.
  *
  * @param options where Drawbridge listens, its CA, its namespace and the reach of verdicts
  */
 export function webhookConfigurations(options: WebhookOptions): readonly WebhookConfiguration[] {
-  const excluded = [...new Set(['kube-system', options.ownNamespace])]
+  const excluded = excludedNamespaces(options.ownNamespace)
   const webhook = (entry: WebhookEntry): Readonly<Record<string, unknown>> => ({
     name: entry.name,
     clientConfig: clientConfig(options, entry.path),

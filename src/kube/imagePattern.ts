@@ -118,3 +118,30 @@ const globMatches = (glob: Glob, text: string): boolean => {
   }
   return position <= end
 }
+
+const escape = (text: string): string => text.replace(/[.+*?^$()[\]{}|\\]/gu, '\\$&')
+
+/** A star stays within one part: no slash, and none of the signs that end a repository. */
+const expressionOf = (glob: Glob): string => glob.map(escape).join('[^/:@]*')
+
+/**
+ * The same for who cannot call `matchImage`: the one normalised reference that a pattern without stars matches, or an anchored regular expression (RE2,
+ * ECMAScript) over normalised references. Undefined: it matches nothing.
+ */
+export const patternExpression = ({
+  repository,
+  tag,
+  digest,
+}: ImagePattern):
+  | { readonly reference: string; readonly expression?: undefined }
+  | { readonly expression: string; readonly reference?: undefined }
+  | undefined => {
+  if (digest === undefined && tag === undefined) return undefined
+  const globs = tag === undefined ? repository : [...repository, tag]
+  if (globs.every((glob) => glob.length === 1)) {
+    const name = repository.map(([text = '']) => text).join('/')
+    return { reference: digest === undefined ? `${name}:${tag?.[0] ?? ''}` : `${name}@${digest}` }
+  }
+  const name = repository.map(expressionOf).join('/')
+  return { expression: `^${name}${digest === undefined ? `:${expressionOf(tag ?? [])}` : `@${escape(digest)}`}$` }
+}

@@ -1,6 +1,6 @@
 /**
- * As much of CEL as the guard is written in, so that its very text can be asked millions of times without an API server; test/cluster asks the
- * real one about the same cases. Anything else in an expression throws.
+ * As much of CEL as the guard and the safety net are written in, so that their very text can be asked millions of times without an API server;
+ * test/cluster asks the real one about the same cases. Anything else in an expression throws.
  */
 
 type Scope = Readonly<Record<string, unknown>>
@@ -33,6 +33,15 @@ const field = (value: unknown, key: unknown): unknown => {
   return (value as Scope)[String(key)]
 }
 
+const isMap = (value: unknown): value is Scope => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const areComparable = (a: unknown, b: unknown): a is number | string =>
+  typeof a === typeof b && (typeof a === 'number' || typeof a === 'string')
+
+const unknownEscape = (char: string): never => {
+  throw new Error(`not in the subset: \\${char}`)
+}
+
 const truth = (value: unknown): boolean => {
   if (typeof value !== 'boolean') throw new Error('no boolean')
   return value
@@ -42,25 +51,58 @@ const BINARY: readonly (readonly [readonly string[], (operator: string, a: unkno
   [
     ['==', '!=', '<', '>', 'in'],
     (operator, a, b) => {
-      if (operator === 'in') return keysOf(b).includes(a)
+      if (operator === 'in')
+        return Array.isArray(b) ? keysOf(b).includes(a) : isMap(b) ? Object.hasOwn(b, String(a)) : keysOf(b).length > 0
       // Lists and maps are equal by what they hold.
       if (operator === '==' || operator === '!=')
         return (JSON.stringify(a) === JSON.stringify(b)) === (operator === '==')
-      if (typeof a !== 'number' || typeof b !== 'number') throw new Error(`no numbers beside ${operator}`)
-      return operator === '<' ? a < b : a > b
+      if (!areComparable(a, b)) throw new Error(`no numbers or strings beside ${operator}`)
+      return operator === '<' ? a < (b as typeof a) : a > (b as typeof a)
     },
   ],
   [
     ['+'],
     (_operator, a, b) => {
-      if (typeof a !== 'string' || typeof b !== 'string') throw new Error('no strings beside +')
+      if (Array.isArray(a) && Array.isArray(b)) return [...(a as unknown[]), ...(b as unknown[])]
+      if (typeof a === 'number' && typeof b === 'number') return a + b
+      if (typeof a !== 'string' || typeof b !== 'string') throw new Error('no strings, numbers or lists beside +')
       return a + b
     },
   ],
 ]
 
-const METHODS: Readonly<Record<string, (self: unknown, argument: unknown) => unknown>> = {
-  matches: (self, pattern) => new RegExp(String(pattern), 'u').test(String(self)),
+/** Beside those of strings, each with strings and numbers as arguments. */
+type Method = (self: unknown, ...given: readonly unknown[]) => unknown
+
+const stringOf = (value: unknown): string => {
+  if (typeof value !== 'string') throw new Error('no string')
+  return value
+}
+
+/** Asked for thousands of times with the same pattern. */
+const patterns = new Map<string, RegExp>()
+const patternOf = (pattern: unknown): RegExp => {
+  const known = patterns.get(stringOf(pattern)) ?? new RegExp(stringOf(pattern), 'u')
+  patterns.set(stringOf(pattern), known)
+  return known
+}
+
+const METHODS: Readonly<Record<string, Method>> = {
+  matches: (self, pattern) => patternOf(pattern).test(stringOf(self)),
+  find: (self, pattern) => patternOf(pattern).exec(stringOf(self))?.[0] ?? '',
+  contains: (self, part) => stringOf(self).includes(stringOf(part)),
+  startsWith: (self, part) => stringOf(self).startsWith(stringOf(part)),
+  indexOf: (self, part) => stringOf(self).indexOf(stringOf(part)),
+  lastIndexOf: (self, part) => stringOf(self).lastIndexOf(stringOf(part)),
+  split: (self, separator) => stringOf(self).split(stringOf(separator)),
+  replace: (self, part, by) => stringOf(self).replaceAll(stringOf(part), stringOf(by)),
+  trim: (self) => stringOf(self).trim(),
+  lowerAscii: (self) => stringOf(self).replace(/[A-Z]/gu, (letter) => letter.toLowerCase()),
+  substring: (self, from, to) => {
+    const [start, end] = [Number(from), to === undefined ? stringOf(self).length : Number(to)]
+    if (start < 0 || end < start || end > stringOf(self).length) throw new Error('index out of range')
+    return stringOf(self).slice(start, end)
+  },
   join: (self, separator) => (self as readonly unknown[]).join(String(separator)),
 }
 
@@ -69,13 +111,11 @@ const MACROS: Readonly<Record<string, (list: readonly unknown[], holds: (item: u
   filter: (list, holds) => list.filter((item) => truth(holds(item))),
   map: (list, holds) => list.map(holds),
   exists: (list, holds) => list.some((item) => truth(holds(item))),
+  all: (list, holds) => list.every((item) => truth(holds(item))),
 }
 
 /** Compiles an expression; evaluating it throws where CEL would give an error. `functions` are methods beside those of CEL. */
-export const compileCel = (
-  text: string,
-  functions: Readonly<Record<string, (self: unknown, argument: unknown) => unknown>> = {},
-): Evaluate => {
+export const compileCel = (text: string, functions: Readonly<Record<string, Method>> = {}): Evaluate => {
   const tokens = tokensOf(text)
   let at = 0
   const is = (token: string): boolean => tokens[at] === token && ++at > 0
@@ -156,8 +196,8 @@ export const compileCel = (
     }
     const method = METHODS[name] ?? functions[name]
     if (method === undefined) throw new Error(`no method ${name}`)
-    const [argument] = listUntil(')', conditional)
-    return (scope) => method(self(scope), argument?.(scope))
+    const given = listUntil(')', conditional)
+    return (scope) => method(self(scope), ...given.map((argument) => argument(scope)))
   }
   const primary = (): Evaluate => {
     if (is('(')) {
@@ -179,11 +219,16 @@ export const compileCel = (
     }
     const token = tokens[at++] ?? ''
     if (/^['"]/u.test(token)) {
-      if (token.includes('\\')) throw new Error('no escapes in the subset')
-      return () => token.slice(1, -1)
+      const value = token
+        .slice(1, -1)
+        .replace(/\\(?:u([0-9a-f]{4})|(.))/gu, (_whole, hex: string | undefined, char: string) =>
+          hex === undefined ? (char === '\\' ? char : unknownEscape(char)) : String.fromCharCode(parseInt(hex, 16)),
+        )
+      return () => value
     }
     if (/^[0-9]/u.test(token)) return () => Number(token)
     if (token === 'null') return () => null
+    if (token === 'true' || token === 'false') return () => token === 'true'
     if (token === 'has' && is('(')) {
       // The last selection of its argument is what is asked about.
       const path = member()
@@ -199,7 +244,15 @@ export const compileCel = (
     if (token === 'size' && is('(')) {
       const inner = conditional()
       want(')')
-      return (scope) => keysOf(inner(scope)).length
+      return (scope) => {
+        const value = inner(scope)
+        return typeof value === 'string' ? [...value].length : keysOf(value).length
+      }
+    }
+    if (token === 'string' && is('(')) {
+      const inner = conditional()
+      want(')')
+      return (scope) => stringOf(inner(scope))
     }
     if (!/^[A-Za-z_]/u.test(token)) throw new Error(`not in the subset: ${token}`)
     return (scope) => field(scope, token)

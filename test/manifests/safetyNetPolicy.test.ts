@@ -1,0 +1,92 @@
+/** The safety net beside the judge: what the net denies, the webhook denies too; and what rule 21 names, the net denies. */
+import assert from 'node:assert/strict'
+import * as fc from 'fast-check'
+import { normalizedReference } from '../../manifests/safetyNet.ts'
+import { matchImage, parseImagePattern, patternExpression } from '../../src/kube/imagePattern.ts'
+import { parseReference } from '../../src/kube/reference.ts'
+import { safetyNetModel } from './safetyNetModel.ts'
+import { compileCel } from './cel.ts'
+import { anyImage, disagreement, netCases, scenario, type Scenario } from './safetyNetCases.ts'
+
+const RUNS = 3000
+
+describe('the safety net beside the engine', function () {
+  this.timeout(120_000)
+  const models = new Map(
+    (['namespaces', 'cluster'] as const).flatMap((scope) =>
+      [false, true].map((podSecurityLabels) => [
+        `${scope} ${podSecurityLabels}`,
+        safetyNetModel({ scope, podSecurityLabels }),
+      ]),
+    ),
+  )
+  const modelOf = ({ scope, podSecurityEntries }: Scenario) => models.get(`${scope} ${podSecurityEntries}`)!
+
+  it('reads an image as the engine does, in every spelling', () => {
+    const read = compileCel(normalizedReference('image'))
+    fc.assert(
+      fc.property(anyImage, (image) => {
+        const reference = parseReference(image)
+        fc.pre(reference !== undefined)
+        assert.equal(read({ image }), reference.normalized)
+      }),
+      { numRuns: 10_000 },
+    )
+  })
+
+  it('matches the images of exceptions as the engine does', () => {
+    const part = fc.constantFrom('web', 'we*', '*', '*b', 'w*b', 'a.b', 'aXb', 'web-a')
+    const pattern = fc
+      .tuple(
+        fc.constantFrom('registry.example', 'docker.io', 'localhost:5000'),
+        fc.array(part, { minLength: 1, maxLength: 2 }),
+        fc.constantFrom(':1', ':*', ':1-*', ':v1.2', '', `@sha256:${'a'.repeat(64)}`),
+      )
+      .map(([registry, parts, end]) => `${registry}/${parts.join('/')}${end}`)
+    const fitting = (text: string): string => text.replaceAll('*', 'b').replace(/we?b$/u, 'web:1')
+    let matching = 0
+    fc.assert(
+      fc.property(pattern, anyImage, fc.boolean(), (text, other, isNear) => {
+        const image = isNear ? fitting(text) : other
+        const { pattern: parsed } = parseImagePattern(text)
+        const reference = parseReference(image)
+        fc.pre(parsed !== undefined && reference !== undefined)
+        const expression = patternExpression(parsed)
+        const found =
+          expression !== undefined &&
+          (expression.reference === undefined
+            ? new RegExp(expression.expression, 'u').test(reference.normalized)
+            : expression.reference === reference.normalized)
+        matching += found ? 1 : 0
+        assert.equal(found, matchImage(parsed, reference) === 'matches', `${text} ${image}`)
+      }),
+      { numRuns: 10_000 },
+    )
+    assert.ok(matching > 2000, `${matching} of them match`)
+  })
+
+  it('denies nothing that the webhook allows: pods, updates, profiles, exceptions, verdicts, labels', () => {
+    const tally = { both: 0, webhook: 0, neither: 0 }
+    fc.assert(
+      fc.property(scenario, (one) => {
+        const { net, webhook } = disagreement(one, modelOf(one))
+        tally[net !== undefined ? 'both' : webhook ? 'webhook' : 'neither'] += 1
+        assert.ok(net === undefined || webhook, net)
+      }),
+      { numRuns: RUNS },
+    )
+    // It says something only where both answers are frequent.
+    assert.ok(tally.both > RUNS / 20 && tally.neither > RUNS / 20, JSON.stringify(tally))
+  })
+
+  for (const { name, denies, ...one } of netCases)
+    it(`${denies === undefined ? 'passes' : 'denies'} ${name}`, () => {
+      const { net, webhook } = disagreement(one, modelOf(one))
+      if (denies === undefined) assert.equal(net, undefined)
+      else {
+        assert.match(net ?? '(passed)', denies)
+        assert.ok(webhook, 'the webhook denies it too')
+        assert.doesNotMatch(net ?? '', /\n/)
+      }
+    })
+})
