@@ -10,7 +10,14 @@ import { join } from 'node:path'
 
 import { dump, load } from 'js-yaml'
 
-import { manifestsDirectory, readCrds, renderGuard, renderVerdictGuard, renderWebhooks } from './render.ts'
+import {
+  manifestsDirectory,
+  readCrds,
+  renderGuard,
+  renderSafetyNet,
+  renderVerdictGuard,
+  renderWebhooks,
+} from './render.ts'
 
 const OWN_NAMESPACE = 'stand-in-for-the-own-namespace'
 const EXCEPTED = 'stand-in-for-the-excepted'
@@ -152,12 +159,30 @@ function rbac(): string {
   )
 }
 
+/** What the webhook entries are made with is two variables of the policy here. */
+function safetyNet(): string {
+  const text = withNamespace(renderSafetyNet({ ownNamespace: OWN_NAMESPACE, scope: 'namespaces' }))
+  const switches = [
+    ['verdictsEverywhere', '{{ eq .Values.quarantineScope "cluster" }}'],
+    ['podSecurityEntries', '{{ .Values.podSecurityLabels }}'],
+  ] as const
+  return generated(
+    'manifests/safetyNet.ts',
+    switches.reduce((rendered, [name, expression]) => {
+      const parts = rendered.split(`- name: ${name}\n      expression: 'false'\n`)
+      if (parts.length !== 2) throw new Error(`the safety net's variable ${name} reads differently`)
+      return parts.join(`- name: ${name}\n      expression: '${expression}'\n`)
+    }, text),
+  )
+}
+
 /** The generated templates of the chart: file name below `templates/generated` -> text. */
 export function chartTemplates(): Readonly<Record<string, string>> {
   return {
     'crds.yaml': crds(),
     'guard.yaml': guard(),
     'rbac.yaml': rbac(),
+    'safety-net.yaml': safetyNet(),
     'verdict-guard.yaml': generated(
       'manifests/verdictGuard.ts',
       withNamespace(renderVerdictGuard({ ownNamespace: OWN_NAMESPACE })),

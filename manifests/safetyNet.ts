@@ -6,11 +6,11 @@
  * (src/safetyNet/content.ts) is sure. test/manifests/safetyNetPolicy.test.ts asks it and the judge about the same requests.
  */
 import { EXCEPTION_ANNOTATION, GROUP, LABEL, POD_SECURITY_LABEL, VERSION } from '../src/kube/names.ts'
-import { SAFETY_NET, SAFETY_NET_KIND, SAFETY_NETS, type Held } from '../src/kube/safetyNet.ts'
+import { SAFETY_NET, SAFETY_NET_KIND, type Held } from '../src/kube/safetyNet.ts'
 import type { QuarantineScope } from '../src/kube/webhookEntries.ts'
-import { WEAKEN } from './guard.ts'
 import type { KubernetesObject } from './guard.ts'
-import { isDrawbridge } from './verdictGuard.ts'
+import { bind, normalizedReference } from './imageExpressions.ts'
+import { safetyNetGuardObjects } from './safetyNetGuard.ts'
 import { excludedNamespaces } from './webhooks.ts'
 
 export interface SafetyNetOptions {
@@ -25,70 +25,6 @@ export interface SafetyNetOptions {
 
 const NAME = 'drawbridge-safety-net'
 const REGISTRATION = 'admissionregistration.k8s.io/v1'
-
-/** `body` with `name` standing for a value: CEL has no `let`. */
-const bind = (name: string, value: string, body: string): string => `[${value}].map(${name}, ${body})[0]`
-
-const DIGEST = '^(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$'
-const DOCKER_HUB = "['index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com']"
-
-/** As `canonicalRegistry` of src/kube/reference.ts; `registry` is in lower case. */
-const canonicalRegistry = (registry: string): string =>
-  bind(
-    'port',
-    // Without the zeros in front of it; '' where there is none, or none that is a port.
-    `${registry}.matches('[^:]:0*[0-9]{1,5}$') ? ${registry}.find('[0-9]+$').find('([1-9][0-9]*|0)$') : ''`,
-    bind(
-      'host',
-      `port == '' ? ${registry} : ${registry}.substring(0, ${registry}.lastIndexOf(':'))`,
-      [
-        `host in ${DOCKER_HUB} && (port == '' || port == '443') ? 'docker.io' :`,
-        `port == '' ? ${registry} :`,
-        `port == '443' && (host.contains('.') || host.contains(']') || host == 'localhost') ? host : host + ':' + port`,
-      ].join(' '),
-    ),
-  )
-
-/**
- * What `parseReference` of src/kube/reference.ts makes of an image, `normalized`, for everything that is a reference; what is none, the webhook refuses.
- * CEL over an expression that is evaluated more than once, so give a name.
- */
-export const normalizedReference = (image: string): string =>
-  [
-    `${image}.startsWith('sha') && ${image}.matches('${DIGEST}') ? 'docker.io/library/' + ${image}.split(':')[0] + '@' + ${image} :`,
-    bind(
-      'named',
-      `${image}.split('@')[0]`,
-      bind(
-        'last',
-        `named.substring(named.lastIndexOf('/') + 1)`,
-        bind(
-          'name',
-          `last.contains(':') ? named.substring(0, named.lastIndexOf(':')) : named`,
-          bind(
-            'first',
-            `name.contains('/') ? name.split('/')[0] : ''`,
-            bind(
-              'registry',
-              `first.contains('.') || first.contains(':') || first == 'localhost' || first.lowerAscii() != first ? first : ''`,
-              bind(
-                'rest',
-                `registry == '' ? name : name.substring(size(registry) + 1)`,
-                bind(
-                  'canonical',
-                  `registry == '' ? 'docker.io' : ${bind('lowered', 'registry.lowerAscii()', canonicalRegistry('lowered'))}`,
-                  [
-                    `canonical + '/' + (canonical == 'docker.io' && !rest.contains('/') ? 'library/' : '') + rest`,
-                    `(${image}.contains('@') ? '@' + ${image}.substring(${image}.indexOf('@') + 1) : last.contains(':') ? last.substring(last.indexOf(':')) : ':latest')`,
-                  ].join(' + '),
-                ),
-              ),
-            ),
-          ),
-        ),
-      ),
-    ),
-  ].join(' ')
 
 const list = (holder: string, field: string): string => `(has(${holder}.${field}) ? ${holder}.${field} : [])`
 /** Lists and maps hold one type, so it must be said where it is not known. */
@@ -324,12 +260,11 @@ const VALIDATIONS = [
  * @throws Error when `user` can be no name of a user: it becomes part of an expression
  */
 export function safetyNetObjects(options: SafetyNetOptions): readonly KubernetesObject[] {
-  const { ownNamespace, user } = options
+  const { ownNamespace } = options
   const metadata = (name: string): KubernetesObject['metadata'] => ({
     name,
     labels: { 'app.kubernetes.io/name': 'drawbridge' },
   })
-  const guard = `${NAME}-guard`
   return [
     {
       apiVersion: REGISTRATION,
@@ -371,37 +306,6 @@ export function safetyNetObjects(options: SafetyNetOptions): readonly Kubernetes
         },
       },
     },
-    {
-      apiVersion: REGISTRATION,
-      kind: 'ValidatingAdmissionPolicy',
-      metadata: metadata(guard),
-      spec: {
-        failurePolicy: 'Fail',
-        matchConstraints: {
-          matchPolicy: 'Equivalent',
-          resourceRules: [
-            {
-              apiGroups: [GROUP],
-              apiVersions: ['*'],
-              operations: ['CREATE', 'UPDATE', 'DELETE'],
-              resources: [SAFETY_NETS],
-            },
-          ],
-        },
-        validations: [
-          {
-            expression: `${isDrawbridge({ ownNamespace, user })} || authorizer.group('${GROUP}').resource('${SAFETY_NETS}').check('${WEAKEN}').allowed()`,
-            message: `drawbridge: the parameters of the safety net are written by Drawbridge; others need the RBAC verb "${WEAKEN}" on ${SAFETY_NETS}.${GROUP}`,
-            reason: 'Forbidden',
-          },
-        ],
-      },
-    },
-    {
-      apiVersion: REGISTRATION,
-      kind: 'ValidatingAdmissionPolicyBinding',
-      metadata: metadata(guard),
-      spec: { policyName: guard, validationActions: ['Deny'] },
-    },
+    ...safetyNetGuardObjects(options),
   ]
 }

@@ -13,6 +13,11 @@ import type { CompiledProfile, FindProfile } from './policy/compileProfile.ts'
 import type { QuarantineMode } from './policy/types.ts'
 import { fixedExceptions } from './policy/exceptionUses.ts'
 import type { ExceptionSource } from './policy/exceptionUses.ts'
+import { netContent, type NetSources } from './safetyNet/content.ts'
+
+interface Verdicts {
+  readonly verdicts: () => NetSources['verdicts']
+}
 
 /** Where the labels of namespaces, the profiles and the exceptions come from, and which version `latest` is. */
 export interface View extends NamespaceSource {
@@ -32,6 +37,11 @@ export interface View extends NamespaceSource {
     readonly generation: () => number
     readonly read?: (name: string) => Promise<void>
   }
+  /**
+   * Keeps the API server's safety net in step with all this and with what is given; the function that comes back says that a verdict may have changed.
+   * Absent where there is no API server.
+   */
+  readonly keepSafetyNet?: (given: Pick<NetSources, 'exemptions' | 'podSecurityLabels'> & Verdicts) => () => void
   stop(): Promise<void>
 }
 
@@ -68,7 +78,7 @@ export async function clusterView(
 ): Promise<View> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
   const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
-  return watchForAdmission({
+  const view = await watchForAdmission({
     kubeconfig,
     namespace: config.namespace,
     quarantine: config.quarantine.mode,
@@ -78,4 +88,18 @@ export async function clusterView(
     onUseCounted: (names, by) => observer.exceptionsUsed(names, by),
     onUnconfirmed: (reason, uses) => observer.exceptionUsesUnconfirmed(reason, uses),
   })
+  return {
+    ...view,
+    keepSafetyNet: ({ verdicts, ...given }) =>
+      view.keepSafetyNet({
+        content: () => {
+          const { profiles, exceptions, minor, brake } = view
+          const sources = { profiles: profiles.list(), minor: minor(), exceptions: exceptions.list(), brake: brake() }
+          const { spec, counts } = netContent({ ...given, ...sources, verdicts: verdicts() }, Date.now())
+          observer.safetyNetMade(counts)
+          return spec
+        },
+        onInStep: () => observer.safetyNetInStep(),
+      }).changed,
+  }
 }

@@ -105,7 +105,7 @@ const actions: CliActions = {
   },
   async openVerdicts({ data, kubeconfig = clusterInPlaceOf(data) }) {
     if (kubeconfig === undefined) return { ...(await localVerdicts(data)), close: () => Promise.resolve() }
-    const { openClusterVerdicts } = await import('./adapters/kubernetes/cluster.ts')
+    const { openClusterVerdicts } = await import('./adapters/kubernetes/commandLine.ts')
     return openClusterVerdicts(kubeconfig)
   },
   async openScan({ kubeconfig = process.env['KUBECONFIG'], podSecurityLabels, profiles: given, exemptions }) {
@@ -144,7 +144,7 @@ const actions: CliActions = {
   },
   async openExceptions({ data, kubeconfig = clusterInPlaceOf(data) }) {
     if (kubeconfig !== undefined) {
-      const { openClusterExceptions } = await import('./adapters/kubernetes/cluster.ts')
+      const { openClusterExceptions } = await import('./adapters/kubernetes/commandLine.ts')
       return openClusterExceptions(kubeconfig)
     }
     const connection = await connectionFrom(data)

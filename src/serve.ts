@@ -117,6 +117,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const webhookPort = options.port ?? config.webhook.port
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
   const alertsPort = options.alertsPort ?? (options.port === undefined ? config.alerts.port : 0)
+  let verdictsChanged: (() => void) | undefined
   const alertThread = await startAlertThread({
     options: {
       config,
@@ -131,6 +132,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     applyVerdicts(changes) {
       for (const change of changes) index.apply(change)
       observer.verdictsIndexed(index.size())
+      verdictsChanged?.()
     },
     onEnded(reason) {
       reasons.add('the alert thread is starting again')
@@ -143,9 +145,13 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   })
   reasons.delete('verdicts are being loaded')
 
+  const exemptions = createExemptions(config.exemptions)
+  const { podSecurityLabels } = config
+  // Only now: written without the verdicts, the net would open.
+  verdictsChanged = view.keepSafetyNet?.({ verdicts: index.list, exemptions, podSecurityLabels })
   const context = {
     namespaces: view,
-    resolvePolicy: cachePolicies({ ...view, podSecurityLabels: config.podSecurityLabels }),
+    resolvePolicy: cachePolicies({ ...view, podSecurityLabels }),
     readProfile: view.profiles.read,
     findFlagged: withBrake(
       findFlagged(index, parseReference, () => Date.now(), kubernetes === undefined ? '' : ' --kubeconfig FILE'),
@@ -156,7 +162,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     exceptionsUsed(used: readonly string[], pod: ObjectMeta) {
       view.exceptions.recordUse(used, ownerWorkload(pod, Date.now()), pod)
     },
-    exemptions: createExemptions(config.exemptions),
+    exemptions,
     observer,
     now: () => performance.now(),
     clock: () => Date.now(),
@@ -173,7 +179,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         port: webhookPort,
         handler: webhookApp({
           routes: {
-            ...reviewRoutes(context, config.podSecurityLabels),
+            ...reviewRoutes(context, podSecurityLabels),
             '/validate-profiles': createValidateProfiles({ ...context, allNamespaces: view.all }),
             '/validate-namespaces': createValidateNamespaces({
               ...context,

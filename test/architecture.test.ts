@@ -21,6 +21,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/mutation': { folders: ['src/kube', 'src/policy'], packages: [] },
   'src/alerts': { folders: ['src/kube'], packages: ['node:buffer', 'node:crypto'] },
   'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto', 'node:util'] },
+  'src/safetyNet': { folders: ['src/kube', 'src/policy', 'src/verdicts'], packages: [] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
     folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'certs'],
@@ -80,7 +81,16 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: ['node:worker_threads'],
   },
   'src/admissionView.ts': {
-    folders: ['src/kube', 'src/policy', 'src/cli', 'src/config', 'src/observe', 'src/adapters', 'webhooks'],
+    folders: [
+      'src/kube',
+      'src/policy',
+      'src/safetyNet',
+      'src/cli',
+      'src/config',
+      'src/observe',
+      'src/adapters',
+      'webhooks',
+    ],
     packages: [],
   },
   'src/certificates.ts': { folders: ['certs', 'src/config', 'src/observe', 'src/adapters'], packages: ['node:path'] },

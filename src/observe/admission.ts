@@ -22,6 +22,13 @@ export interface AnsweredReview {
   readonly dryRun: boolean
 }
 
+const NET_PARTS = ['images', 'exceptions', 'profiles'] as const
+
+/** Of each part of the safety net's parameters, how many are in and how many found no room. */
+export type SafetyNetCounts = Readonly<
+  Record<(typeof NET_PARTS)[number] | `${(typeof NET_PARTS)[number]}LeftOut`, number>
+>
+
 export interface AdmissionObserver {
   reviewAnswered(review: AnsweredReview): void
   /** A request that is not a review that could be answered as one. */
@@ -44,6 +51,10 @@ export interface AdmissionObserver {
   secretProblem(problem: string): void
   /** What verdicts may do now; `problem`: what the brake is set to cannot be read, so verdicts are enforced. */
   brakeChanged(mode: 'enforce' | 'warn' | 'off', problem: string | undefined): void
+  /** What the parameters of the safety net should hold, and what finds no room in them. */
+  safetyNetMade(counts: SafetyNetCounts): void
+  /** They say what they should. */
+  safetyNetInStep(): void
   /** A watch was lost or a read failed; it is being repaired. */
   clusterProblem(message: string): void
 }
@@ -143,7 +154,26 @@ export function createAdmissionObserver(
     registers,
   })
 
+  const netEntries = new Gauge({
+    name: 'drawbridge_safety_net_entries',
+    help: 'What the parameters of the safety net hold: images (digests and references), exceptions, profiles. On the replica that writes them.',
+    labelNames: ['part'],
+    registers,
+  })
+  const netLeftOut = new Gauge({
+    name: 'drawbridge_safety_net_left_out',
+    help: 'What found no room in the parameters of the safety net. Images are then denied by the webhook alone.',
+    labelNames: ['part'],
+    registers,
+  })
+  const netInStep = new Gauge({
+    name: 'drawbridge_safety_net_in_step_timestamp_seconds',
+    help: 'When the parameters of the safety net last were what they should be, in seconds since the epoch. On the replica that writes them; 0 on the others.',
+    registers,
+  })
+
   const lookups = { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }
+  const net = { missing: '0,0,0' }
 
   return {
     reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
@@ -217,6 +247,19 @@ export function createAdmissionObserver(
       if (problem !== undefined) logger.error({ mode, problem }, 'the brake cannot be read')
       else if (mode === 'enforce') logger.info({ mode }, 'verdicts are enforced')
       else logger.warn({ mode }, 'the brake is on: no verdict denies')
+    },
+    safetyNetMade(counts) {
+      for (const part of NET_PARTS) {
+        netEntries.set({ part }, counts[part])
+        netLeftOut.set({ part }, counts[`${part}LeftOut`])
+      }
+      const missing = NET_PARTS.map((part) => counts[`${part}LeftOut`]).join()
+      if (missing !== net.missing && missing !== '0,0,0')
+        logger.warn(counts, 'not everything fits into the parameters of the safety net')
+      net.missing = missing
+    },
+    safetyNetInStep() {
+      netInStep.setToCurrentTime()
     },
     clusterProblem(message) {
       logger.warn({ problem: message }, 'the cluster could not be followed for a moment')

@@ -1,7 +1,7 @@
 /** The safety net beside the judge: what the net denies, the webhook denies too; and what rule 21 names, the net denies. */
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import { normalizedReference } from '../../manifests/safetyNet.ts'
+import { normalizedReference } from '../../manifests/imageExpressions.ts'
 import { matchImage, parseImagePattern, patternExpression } from '../../src/kube/imagePattern.ts'
 import { parseReference } from '../../src/kube/reference.ts'
 import { safetyNetModel } from './safetyNetModel.ts'

@@ -37,6 +37,8 @@ export function admissionContext(setting: {
       brakeChanged: nothing,
       clusterProblem: nothing,
       secretsLoaded: nothing,
+      safetyNetMade: () => undefined,
+      safetyNetInStep: () => undefined,
       secretProblem: nothing,
     },
     now: () => 0,

@@ -74,6 +74,8 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, p
     brakeChanged: nothing,
     clusterProblem: nothing,
     secretsLoaded: nothing,
+    safetyNetMade: () => undefined,
+    safetyNetInStep: () => undefined,
     secretProblem: nothing,
   }
   const context = {

@@ -5,27 +5,28 @@ import type { ContainerDirectory, ContainerRecord } from '../../correlator/types
 import { parseReference } from '../../kube/reference.ts'
 import type { ReadHistory } from '../../kube/revisions.ts'
 import type { Labels } from '../../kube/types.ts'
-import type { Decision, ImageVerdict, Release, VerdictStore } from '../../verdicts/types.ts'
-import type { ExceptionSource, ListedException, OnUseCounted } from '../../policy/exceptionUses.ts'
+import type { VerdictStore } from '../../verdicts/types.ts'
+import type { ExceptionSource, OnUseCounted } from '../../policy/exceptionUses.ts'
 import type { QuarantineMode } from '../../policy/types.ts'
 import { watchBrake } from './brake.ts'
-import { createClient, KubernetesError, loadKubeConfig } from './client.ts'
+import { createClient, loadKubeConfig } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { confirmUses } from './confirmUses.ts'
 import type { ConfirmUsesOptions } from './confirmUses.ts'
 import { watchContainers } from './containerDirectory.ts'
-import { EXCEPTIONS_PATH, readListedException, watchExceptions } from './exceptions.ts'
-import { createKubernetesVerdictStore, VERDICTS_PATH } from './imageVerdicts.ts'
+import { watchExceptions } from './exceptions.ts'
+import { createKubernetesVerdictStore } from './imageVerdicts.ts'
 import { listNamespacePods } from './namespacePods.ts'
 import type { PodPage } from './namespacePods.ts'
 import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { createRevisions } from './revisions.ts'
+import { keepSafetyNet } from './safetyNet.ts'
+import type { SafetyNetKeeper, SafetyNetOptions } from './safetyNet.ts'
 import { reviewToken } from './tokenReview.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
-import { readVerdictObject, toDecision, toRelease } from './verdictObject.ts'
 import { shareWrites } from './writeShare.ts'
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
@@ -59,7 +60,9 @@ export interface AdmissionView<T> {
   readonly readHistory: ReadHistory
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
-  readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
+  readonly profiles: Pick<Profiles<T>, 'get' | 'list' | 'read' | 'generation'>
+  /** Keeps the parameters of the safety net from now on, looking again when a profile, an exception or the brake has changed. Stopped with the view. */
+  keepSafetyNet(options: Pick<SafetyNetOptions, 'content' | 'onInStep'>): Pick<SafetyNetKeeper, 'changed'>
   stop(): Promise<void>
 }
 
@@ -91,8 +94,11 @@ export interface AdmissionWatch<T> {
 export async function watchForAdmission<T extends object>(options: AdmissionWatch<T>): Promise<AdmissionView<T>> {
   const { kubeconfig, onProblem } = options
   const client = connect(kubeconfig)
+  const namespace = ownNamespace(kubeconfig, options.namespace)
+  let safetyNet: SafetyNetKeeper | undefined
+  const onChange = (): void => safetyNet?.changed()
   const namespaces = watchNamespaces({ client, onProblem })
-  const exceptions = watchExceptions({ client, now: () => Date.now(), onProblem })
+  const exceptions = watchExceptions({ client, now: () => Date.now(), onChange, onProblem })
   const uses = confirmUses({
     client,
     now: () => Date.now(),
@@ -103,16 +109,25 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     onUnconfirmed: options.onUnconfirmed,
     onProblem,
   })
-  const profiles = watchProfiles({ client, load: options.loadProfile, now: () => performance.now(), onProblem })
+  const profiles = watchProfiles({
+    client,
+    load: options.loadProfile,
+    now: () => performance.now(),
+    onChange,
+    onProblem,
+  })
   const braking = watchBrake({
     client,
-    namespace: ownNamespace(kubeconfig, options.namespace),
+    namespace,
     fallback: options.quarantine,
-    onMode: options.onBrake,
+    onMode: (mode, problem) => {
+      options.onBrake(mode, problem)
+      onChange()
+    },
     onProblem,
   })
   const stop = async (): Promise<void> => {
-    await uses.stop()
+    await Promise.all([uses.stop(), safetyNet?.stop()])
     await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), (await braking).stop()])
     client.close()
   }
@@ -142,6 +157,18 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
     readHistory: createRevisions({ client, now: () => performance.now(), onProblem }),
     brake: (await braking).mode,
+    keepSafetyNet(kept) {
+      safetyNet = keepSafetyNet({
+        ...kept,
+        client,
+        namespace,
+        id: randomUUID(),
+        now: () => performance.now(),
+        wallClock: () => new Date().toISOString(),
+        onProblem,
+      })
+      return safetyNet
+    },
     async stop() {
       clearInterval(timer)
       await stop()
@@ -220,96 +247,6 @@ export async function watchForAlerts(
       await directory.stop()
       await store.close()
       await Promise.all([writes.stop(), events.close()])
-      client.close()
-    },
-  }
-}
-
-/** Verdicts for the command line. */
-export interface ClusterVerdicts {
-  list(): Promise<readonly ImageVerdict[]>
-  get(name: string): Promise<ImageVerdict | undefined>
-  /** In the name that the API server knows the caller by; `by` where it does not say. */
-  release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict | undefined>
-  /** As release. */
-  confirm(name: string, decision: Omit<Decision, 'at'>): Promise<ImageVerdict | undefined>
-  close(): Promise<void>
-}
-
-/** Who the API server takes us for; undefined: it does not say (before 1.28, or not allowed). */
-async function whoAmI(client: KubernetesClient): Promise<string | undefined> {
-  try {
-    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }
-    const review = await client.request('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', { body })
-    const { status } = review as { readonly status?: { readonly userInfo?: { readonly username?: unknown } } }
-    const username = status?.userInfo?.username
-    return typeof username === 'string' && username !== '' ? username : undefined
-  } catch (error) {
-    if (error instanceof KubernetesError && (error.status === 403 || error.status === 404)) return undefined
-    throw error
-  }
-}
-
-/** Reads, releases and confirms verdicts straight from the API server, with the rights of whoever's kubeconfig it is. */
-export function openClusterVerdicts(kubeconfig: string): ClusterVerdicts {
-  const client = connect(kubeconfig)
-  const read = (object: unknown): ImageVerdict | undefined => {
-    const reading = readVerdictObject(object, Date.now())
-    return reading.kind === 'verdict' ? reading.verdict : undefined
-  }
-  const decide = async (
-    name: string,
-    { by, reason, until }: Omit<Decision, 'at'>,
-    specOf: (said: Decision) => object,
-  ): Promise<ImageVerdict | undefined> => {
-    // The guard of verdicts (manifests/verdictGuard.ts) takes nobody else's name.
-    const said = { by: (await whoAmI(client)) ?? by, reason, until, at: Date.now() }
-    try {
-      return read(
-        await client.request('PATCH', `${VERDICTS_PATH}/${encodeURIComponent(name)}`, {
-          contentType: 'application/merge-patch+json',
-          body: { spec: specOf(said) },
-        }),
-      )
-    } catch (error) {
-      if (error instanceof KubernetesError && error.status === 404) return undefined
-      throw error
-    }
-  }
-  return {
-    async list() {
-      const { items = [] } = (await client.request('GET', VERDICTS_PATH)) as { readonly items?: readonly unknown[] }
-      return items.flatMap((item) => read(item) ?? [])
-    },
-    async get(name) {
-      try {
-        return read(await client.request('GET', `${VERDICTS_PATH}/${encodeURIComponent(name)}`))
-      } catch (error) {
-        if (error instanceof KubernetesError && error.status === 404) return undefined
-        throw error
-      }
-    },
-    release: async (name, decision) =>
-      decide(name, decision, (said) => ({ release: toRelease({ ...said, as: decision.as }) })),
-    confirm: async (name, decision) => decide(name, decision, (said) => ({ confirm: toDecision(said) })),
-    async close() {
-      client.close()
-    },
-  }
-}
-
-/** Reads exceptions straight from the API server, with the rights of whoever's kubeconfig it is. */
-export function openClusterExceptions(kubeconfig: string): {
-  list(): Promise<readonly ListedException[]>
-  close(): Promise<void>
-} {
-  const client = connect(kubeconfig)
-  return {
-    async list() {
-      const { items = [] } = (await client.request('GET', EXCEPTIONS_PATH)) as { readonly items?: readonly unknown[] }
-      return items.flatMap((item) => readListedException(item) ?? [])
-    },
-    async close() {
       client.close()
     },
   }

@@ -17,6 +17,8 @@ export interface ExceptionsOptions {
   readonly client: Pick<KubernetesClient, 'request' | 'watch'>
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** One came, changed or went. */
+  readonly onChange?: (() => void) | undefined
   /** One line for people: a lost watch, a malformed object, uses that could not be written. */
   readonly onProblem?: ((message: string) => void) | undefined
   /** Shortest time between two writes of one object, in milliseconds. Default 10,000. */
@@ -81,6 +83,7 @@ export function watchExceptions(options: ExceptionsOptions): Exceptions {
   const report = ({ name, reading }: Stored, old?: Stored): void => {
     if (reading.problem !== undefined && reading.problem !== old?.reading.problem)
       onProblem?.(`AdmissionException ${name} is malformed and grants nothing: ${reading.problem}`)
+    options.onChange?.()
   }
   const cache = listWatch<Stored>({
     client,
@@ -88,7 +91,10 @@ export function watchExceptions(options: ExceptionsOptions): Exceptions {
     select: toStored,
     onAdd: (stored) => report(stored),
     onUpdate: report,
-    onDelete: ({ name }) => void pending.delete(name),
+    onDelete: ({ name }) => {
+      pending.delete(name)
+      options.onChange?.()
+    },
     onProblem,
   })
 

@@ -13,12 +13,16 @@ export interface ProfilesOptions<T> {
   }
   /** Monotonic milliseconds. */
   readonly now: () => number
+  /** One came, changed or went. */
+  readonly onChange?: (() => void) | undefined
   readonly onProblem?: ((message: string) => void) | undefined
 }
 
 export interface Profiles<T> {
   /** From memory; undefined: not known, or not usable. */
   readonly get: (name: string) => T | undefined
+  /** All that are known and usable. */
+  readonly list: () => readonly T[]
   /** One read of a name that memory does not know, at most once a second for each name. Never rejects: what is still unknown then stays unknown. */
   readonly read: (name: string) => Promise<void>
   /** Another number after every change: whoever keeps results that profiles went into must forget them then. */
@@ -40,6 +44,7 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
   let generation = 0
   const changed = (): void => {
     generation += 1
+    options.onChange?.()
   }
 
   const select = (object: unknown): T | undefined => {
@@ -72,6 +77,7 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
 
   return {
     get: cache.get,
+    list: () => [...cache.values()],
     read: (name) => {
       if (!DNS_LABEL.test(name)) return Promise.resolve()
       const last = reads.get(name)
