@@ -123,7 +123,7 @@ export const specOf = ({ grants, verdicts, brake, exemptions, podSecurityLabels 
     NOW,
   ).spec
 
-const requestOf = ({ pod, old, namespace, user }: Scenario): AdmissionRequest => ({
+export const requestOf = ({ pod, old, namespace, user }: Scenario, now = NOW): AdmissionRequest => ({
   uid: 'u',
   operation: old === undefined ? 'CREATE' : 'UPDATE',
   kind: { group: '', version: 'v1', kind: 'Pod' },
@@ -132,9 +132,10 @@ const requestOf = ({ pod, old, namespace, user }: Scenario): AdmissionRequest =>
   name: 'web',
   userInfo: { username: user },
   // As the API server: a new pod knows when it was made.
-  object: withMetadata(pod, { name: 'web', creationTimestamp: new Date(NOW).toISOString().replace('.000Z', 'Z') }),
+  object: withMetadata(pod, { name: 'web', creationTimestamp: `${new Date(now).toISOString().slice(0, 19)}Z` }),
   ...(old !== undefined && { oldObject: withMetadata(old, { name: 'web' }) }),
 })
+
 const withMetadata = (pod: Json, more: Json): Json => ({ ...pod, metadata: { ...(pod['metadata'] as Json), ...more } })
 
 /** Whether the webhook denies: by the entry that the API server would call, as webhooks/context.ts and judge.ts decide. */
