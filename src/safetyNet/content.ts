@@ -74,11 +74,12 @@ const fitting = <T>(
   entries: readonly (readonly [string, T])[],
   maxBytes: number,
   maxEntries = Number.POSITIVE_INFINITY,
+  sizeOf: (key: string, value: T) => number = bytesOf,
 ): { readonly map: Readonly<Record<string, T>>; readonly left: number } => {
   const kept: (readonly [string, T])[] = []
   let bytes = 0
   for (const entry of entries) {
-    const size = bytesOf(...entry)
+    const size = sizeOf(...entry)
     if (kept.length >= maxEntries || bytes + size > maxBytes) continue
     bytes += size
     kept.push(entry)
@@ -153,17 +154,25 @@ const exceptionEntries = (
   )
 }
 
+/** Verdicts are values: what was made of one is made again only for another end. */
+const made = new WeakMap<ImageVerdict, { readonly end: number; readonly said: NetVerdict | undefined }>()
+
 /** What a verdict denies; undefined: nothing, anywhere. */
 const netVerdict = (verdict: ImageVerdict, now: number): NetVerdict | undefined => {
   if (!isFlagged(verdict, now) || verdict.expiresAt - CLOCKS_MS <= now) return undefined
-  const { elsewhere, denying, warning } = reachOf(verdict)
-  const end = verdict.expiresAt - CLOCKS_MS
+  const exact = verdict.expiresAt - CLOCKS_MS
   // Each alert puts the end off by a little, and is not worth a write: what has a day and more is told to the hour.
-  const rounded = end - now > 24 * HOUR_MS ? end - (end % HOUR_MS) : end
-  const said = {
-    verdict: verdict.name.replace(/^(sha256|ref)-([0-9a-f]{12})[0-9a-f]*$/u, '$1-$2'),
-    until: timeText(rounded),
-  }
+  const end = exact - now > 24 * HOUR_MS ? exact - (exact % HOUR_MS) : exact
+  const known = made.get(verdict)
+  if (known?.end === end) return known.said
+  const said = saidOf(verdict, timeText(end))
+  made.set(verdict, { end, said })
+  return said
+}
+
+const saidOf = ({ name, phase, reach }: ImageVerdict, until: string): NetVerdict | undefined => {
+  const { elsewhere, denying, warning } = reachOf({ phase, reach })
+  const said = { verdict: name.replace(/^(sha256|ref)-([0-9a-f]{12})[0-9a-f]*$/u, '$1-$2'), until }
   if (elsewhere !== 'denying') return denying.length === 0 ? undefined : { ...said, namespaces: denying }
   const except = warning.filter((namespace) => !denying.includes(namespace))
   return except.length === 0 ? said : { ...said, except }
@@ -181,19 +190,30 @@ const worstFirst = (verdicts: readonly ImageVerdict[]): readonly ImageVerdict[] 
   )
 }
 
-const imageEntries = (verdicts: readonly ImageVerdict[], now: number): readonly (readonly [string, NetVerdict[]])[] => {
-  const entries = new Map<string, NetVerdict[]>()
+const imageEntries = (
+  verdicts: readonly ImageVerdict[],
+  now: number,
+): readonly (readonly [string, readonly NetVerdict[]])[] => {
+  const entries = new Map<string, readonly NetVerdict[]>()
   for (const verdict of verdicts) {
     const said = netVerdict(verdict, now)
     if (said === undefined) continue
     for (const key of [...verdict.digests, ...verdict.references]) {
       const others = entries.get(key)
-      if (others === undefined) entries.set(key, [said])
-      else others.push(said)
+      const all = others === undefined ? [said] : [...others, said].sort((a, b) => (a.verdict < b.verdict ? -1 : 1))
+      entries.set(key, all)
     }
   }
   return [...entries]
 }
+
+/** Bytes of one of them as JSON: names, digests and times are ASCII, and there are thousands. */
+const imageBytes = (key: string, said: readonly NetVerdict[]): number =>
+  said.reduce(
+    (sum, { verdict, until, namespaces = [], except = [] }) =>
+      sum + verdict.length + until.length + 40 + [...namespaces, ...except].join('","').length + 20,
+    key.length + 8,
+  )
 
 /**
  * The parameter object at `now` (milliseconds since the epoch), and what found no room in it. Equal sources give equal texts (`JSON.stringify`).
@@ -207,10 +227,11 @@ export const netContent = (sources: NetSources, now: number): NetContent => {
   const profiles = fitting(profileEntries(sources, holdsChecks), MAX_BYTES.profiles)
   const exceptions = fitting(exceptionEntries(sources.exceptions, checks, now), MAX_BYTES.exceptions)
 
-  const verdicts = sources.brake === 'enforce' ? byName(sources.verdicts) : []
-  const all = fitting(imageEntries(verdicts, now), MAX_BYTES.images, MAX_NET_IMAGES)
-  const images =
-    all.left === 0 ? all : fitting(imageEntries(worstFirst(verdicts), now), MAX_BYTES.images, MAX_NET_IMAGES)
+  const fittingImages = (verdicts: readonly ImageVerdict[]) =>
+    fitting(imageEntries(verdicts, now), MAX_BYTES.images, MAX_NET_IMAGES, imageBytes)
+  const verdicts = sources.brake === 'enforce' ? sources.verdicts : []
+  const all = fittingImages(verdicts)
+  const images = all.left === 0 ? all : fittingImages(worstFirst(verdicts))
   return {
     spec: {
       profiles: profiles.map,

@@ -401,7 +401,7 @@ describe('the safety net beside two replicas', function () {
       const metric = async (): Promise<readonly string[]> =>
         (await Promise.all(replicas.map((replica) => metrics(replica)))).flat()
       const before = await metric()
-      // One replica looks again every five seconds, and finds it as it should be.
+      // One replica looks again every ten seconds, and finds it as it should be.
       await waitFor(async () => (await metric()).some((line, index) => line !== before[index]), 15_000, 'another look')
       assert.equal((await parameters()).metadata.resourceVersion, resourceVersion)
     })

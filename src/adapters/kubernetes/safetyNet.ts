@@ -37,7 +37,7 @@ const LEASE = 'drawbridge-safety-net'
 /** Between two looks, and so between two writes. */
 const PAUSE_MS = 1000
 /** Times pass without a change, and writes may have failed. */
-const LOOK_MS = 5000
+const LOOK_MS = 10_000
 const WRITE_MS = 5000
 
 /** An object as it is now; equal generations of one object say the same. */
