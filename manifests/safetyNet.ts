@@ -172,7 +172,9 @@ function variablesOf({ scope, podSecurityLabels = false }: SafetyNetOptions): re
         'fields',
         found(
           'hostNamespaces',
-          `${['hostNetwork', 'hostPID', 'hostIPC'].map((field) => `(has(object.spec.${field}) && object.spec.${field} ? ['${field}'] : [])`).join(' + ')}`,
+          ['hostNetwork', 'hostPID', 'hostIPC']
+            .map((field) => `(has(object.spec.${field}) && object.spec.${field} ? ['${field}'] : [])`)
+            .join(' + '),
         ),
         `size(fields) > 0 && !${covers('hostNamespaces', everyImage)} ? fields : []`,
       ),

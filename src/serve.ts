@@ -148,7 +148,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const exemptions = createExemptions(config.exemptions)
   const { podSecurityLabels } = config
   // Only now: written without the verdicts, the net would open.
-  verdictsChanged = view.keepSafetyNet?.({ verdicts: index.list, exemptions, podSecurityLabels })
+  verdictsChanged = view.keepSafetyNet?.({ verdicts: () => index.list(), exemptions, podSecurityLabels })
   const context = {
     namespaces: view,
     resolvePolicy: cachePolicies({ ...view, podSecurityLabels }),

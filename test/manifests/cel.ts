@@ -246,7 +246,8 @@ export const compileCel = (text: string, functions: Readonly<Record<string, Meth
       want(')')
       return (scope) => {
         const value = inner(scope)
-        return typeof value === 'string' ? [...value].length : keysOf(value).length
+        // Code points, as in CEL.
+        return typeof value === 'string' ? Array.from(value).length : keysOf(value).length
       }
     }
     if (token === 'string' && is('(')) {

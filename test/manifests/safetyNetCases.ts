@@ -230,7 +230,7 @@ const IMAGES = [
   A,
 ]
 const image = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...IMAGES) }, { weight: 1, arbitrary: anyImage })
-const capability = fc.constantFrom(
+const capabilityName = fc.constantFrom(
   'SYS_ADMIN',
   'NET_ADMIN',
   'CHOWN',
@@ -244,7 +244,7 @@ const container = fc
   .record({
     image,
     privileged: sometimes(fc.boolean(), 4),
-    add: sometimes(fc.array(capability, { maxLength: 2 }), 3),
+    add: sometimes(fc.array(capabilityName, { maxLength: 2 }), 3),
   })
   .map(({ image: named, privileged, add }) => ({
     image: named,
@@ -282,7 +282,7 @@ const annotation = fc.oneof(
     arbitrary: fc.constantFrom('', ',', 'none', 'legacy;second', '\ufefflegacy', `legacy,${'x'.repeat(1024)}`),
   },
 )
-const pod: fc.Arbitrary<Json> = fc
+const anyPod: fc.Arbitrary<Json> = fc
   .record({
     annotations: sometimes(
       annotation.map((text) => ({ 'drawbridge.dev/exception': text })),
@@ -388,7 +388,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc
     labels,
     namespace: fc.constantFrom('shop', 'shop', 'shop', 'other'),
     user: fc.constantFrom('somebody', 'somebody', 'robot'),
-    pod,
+    pod: anyPod,
     isUpdate: fc.boolean(),
     grants: fc.tuple(...NAMES.map((name) => sometimes(grant, 1).map((one) => [name, one] as const))),
     verdicts: fc.uniqueArray(aVerdict, { maxLength: 2, selector: ({ name }) => name }),
@@ -638,9 +638,9 @@ export const netCases: readonly NetCase[] = [
       ['that is suspended', { suspended: true }],
       ['whose pattern names no tag', { images: [`${R}/shop/web`] }],
     ] as const
-  ).map(([what, grant]) =>
+  ).map(([what, given]) =>
     one(`a privileged container with an exception ${what}`, podOf(PRIVILEGED, 'legacy'), IS_PRIVILEGED, {
-      grants: { legacy: grant },
+      grants: { legacy: given },
     }),
   ),
   one(
@@ -667,6 +667,19 @@ export const netCases: readonly NetCase[] = [
     /capabilities_restricted/,
     { ...enforcing('restricted'), grants: { legacy: { checks: ['capabilities_baseline'] } } },
   ),
+  one(
+    'an exception whose image a verdict denies',
+    podOf({ ...PRIVILEGED, initContainers: [{ name: 'i', image: 'x' }] }, 'legacy'),
+    IS_PRIVILEGED,
+    {
+      grants: { legacy: {} },
+      verdicts: [flagged],
+      old: podOf(PRIVILEGED),
+    },
+  ),
+  one('an exception that is asked for behind an invisible character', podOf(PRIVILEGED, '\ufefflegacy '), undefined, {
+    grants: { legacy: {} },
+  }),
   one('an exempt user', podOf(PRIVILEGED), undefined, { exemptions: { ...DEFAULTS.exemptions, users: ['somebody'] } }),
   one('an exempt namespace', podOf(PRIVILEGED), undefined, {
     exemptions: { ...DEFAULTS.exemptions, namespaces: ['shop'] },

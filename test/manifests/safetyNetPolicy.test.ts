@@ -6,7 +6,7 @@ import { matchImage, parseImagePattern, patternExpression } from '../../src/kube
 import { parseReference } from '../../src/kube/reference.ts'
 import { safetyNetModel } from './safetyNetModel.ts'
 import { compileCel } from './cel.ts'
-import { anyImage, disagreement, netCases, scenario, type Scenario } from './safetyNetCases.ts'
+import { anyImage, disagreement, netCases, NOW, requestOf, scenario, specOf, type Scenario } from './safetyNetCases.ts'
 
 const RUNS = 3000
 
@@ -77,6 +77,28 @@ describe('the safety net beside the engine', function () {
     )
     // It says something only where both answers are frequent.
     assert.ok(tally.both > RUNS / 20 && tally.neither > RUNS / 20, JSON.stringify(tally))
+  })
+
+  it('ends what ends while nobody writes the parameters, a minute late and a minute early', () => {
+    const [, privileged] = netCases.filter(({ name }) => name.startsWith('a privileged container'))
+    const [flagged] = netCases.filter(({ name }) => name.startsWith('the flagged image'))
+    const at = (one: Scenario, minutes: number): boolean =>
+      modelOf(one)(requestOf(one, NOW + minutes * 60_000), one.labels, specOf(one)) !== undefined
+    const pod = {
+      ...privileged!.pod,
+      metadata: { annotations: { 'drawbridge.dev/exception': 'legacy' } },
+    }
+    const expiresAt = new Date(NOW + 5 * 60_000).toISOString()
+    const excepted = { ...privileged!, pod, grants: { legacy: { expiresAt } } }
+    assert.deepEqual(
+      [0, 5, 6].map((minutes) => at(excepted, minutes)),
+      [false, false, true],
+    )
+    const ending = { ...flagged!, verdicts: flagged!.verdicts.map((one) => ({ ...one, expiresAt: NOW + 5 * 60_000 })) }
+    assert.deepEqual(
+      [0, 3, 4].map((minutes) => at(ending, minutes)),
+      [true, true, false],
+    )
   })
 
   for (const { name, denies, ...one } of netCases)

@@ -94,7 +94,7 @@ export interface AdmissionWatch<T> {
 export async function watchForAdmission<T extends object>(options: AdmissionWatch<T>): Promise<AdmissionView<T>> {
   const { kubeconfig, onProblem } = options
   const client = connect(kubeconfig)
-  const namespace = ownNamespace(kubeconfig, options.namespace)
+  const own = ownNamespace(kubeconfig, options.namespace)
   let safetyNet: SafetyNetKeeper | undefined
   const onChange = (): void => safetyNet?.changed()
   const namespaces = watchNamespaces({ client, onProblem })
@@ -118,7 +118,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   })
   const braking = watchBrake({
     client,
-    namespace,
+    namespace: own,
     fallback: options.quarantine,
     onMode: (mode, problem) => {
       options.onBrake(mode, problem)
@@ -161,7 +161,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
       safetyNet = keepSafetyNet({
         ...kept,
         client,
-        namespace,
+        namespace: own,
         id: randomUUID(),
         now: () => performance.now(),
         wallClock: () => new Date().toISOString(),
