@@ -87,6 +87,10 @@ const patternOf = (pattern: unknown): RegExp => {
   return known
 }
 
+/** What Go calls space, at both ends; JavaScript's `trim` differs in two characters. */
+const SPACE =
+  /^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/gu
+
 const METHODS: Readonly<Record<string, Method>> = {
   matches: (self, pattern) => patternOf(pattern).test(stringOf(self)),
   find: (self, pattern) => patternOf(pattern).exec(stringOf(self))?.[0] ?? '',
@@ -96,7 +100,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   lastIndexOf: (self, part) => stringOf(self).lastIndexOf(stringOf(part)),
   split: (self, separator) => stringOf(self).split(stringOf(separator)),
   replace: (self, part, by) => stringOf(self).replaceAll(stringOf(part), stringOf(by)),
-  trim: (self) => stringOf(self).trim(),
+  trim: (self) => stringOf(self).replace(SPACE, ''),
   lowerAscii: (self) => stringOf(self).replace(/[A-Z]/gu, (letter) => letter.toLowerCase()),
   substring: (self, from, to) => {
     const [start, end] = [Number(from), to === undefined ? stringOf(self).length : Number(to)]
