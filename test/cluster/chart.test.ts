@@ -9,6 +9,7 @@ import { dump, load } from 'js-yaml'
 
 import { guardObjects } from '../../manifests/guard.ts'
 import { manifestsDirectory, readCrds } from '../../manifests/render.ts'
+import { safetyNetObjects } from '../../manifests/safetyNet.ts'
 import { verdictGuardObjects } from '../../manifests/verdictGuard.ts'
 import { webhookConfigurations } from '../../manifests/webhooks.ts'
 import { sources } from '../../src/alerts/sources/index.ts'
@@ -120,6 +121,7 @@ describe('the Helm chart', function () {
         const expected = [
           ...guardObjects(options),
           ...verdictGuardObjects({ ownNamespace: 'gate' }),
+          ...safetyNetObjects({ ownNamespace: 'gate', scope, podSecurityLabels }),
           ...webhookConfigurations({
             ...options,
             scope,

@@ -6,9 +6,13 @@ import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/clie
 import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { watchContainers } from '../../src/adapters/kubernetes/containerDirectory.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
+import { keepSafetyNet, SAFETY_NETS_PATH } from '../../src/adapters/kubernetes/safetyNet.ts'
 import { listNamespacePods } from '../../src/adapters/kubernetes/namespacePods.ts'
 import { readHistory } from '../../src/adapters/kubernetes/revisions.ts'
 import { watchNamespaces } from '../../src/adapters/kubernetes/namespaces.ts'
+import type { SafetyNetSpec } from '../../src/kube/safetyNet.ts'
+import { createExemptions } from '../../src/policy/exemptions.ts'
+import { netContent } from '../../src/safetyNet/content.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
@@ -51,7 +55,9 @@ describe('manifests/rbac.yaml', () => {
       '-f',
       join(manifestsDirectory(), 'rbac.yaml'),
     ])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    // Established and yet "storage is (re)initializing".
+    await waitFor(async () => (await cluster.kubectl(['get', 'safetynets'])).code === 0, 20_000, 'the new resource')
     clientOf = async (user, role) => {
       const client = createClient(loadKubeConfig({ file: await cluster.userKubeconfig(user) }))
       clients.push(client)
@@ -63,10 +69,10 @@ describe('manifests/rbac.yaml', () => {
 
   after(async () => {
     for (const client of clients) client.close()
-    await cluster.must(['delete', 'clusterrolebinding', 'like-drawbridge', 'on-call'])
+    await cluster.must(['delete', 'clusterrolebinding', 'like-drawbridge', 'on-call', 'net-keeper'])
     await cluster.must(['delete', '-f', join(manifestsDirectory(), 'rbac.yaml')])
     await cluster.must(['delete', 'namespace', 'rbac-pods', '--wait=false'])
-    await cluster.must(['delete', 'iv', '--all'])
+    await cluster.must(['delete', 'iv,safetynets', '--all'])
   })
 
   it('is enough for Drawbridge, and not for more', async () => {
@@ -119,6 +125,59 @@ describe('manifests/rbac.yaml', () => {
         message: /^not allowed \(manifests\/rbac\.yaml has what Drawbridge needs\): /,
       })
     }
+  })
+
+  it('is enough to keep the parameters of the safety net', async () => {
+    const client = await clientOf('net-keeper', 'drawbridge')
+    await cluster.must([
+      'create',
+      'rolebinding',
+      'net-keeper',
+      '--role=drawbridge',
+      '--user=net-keeper',
+      '-n',
+      'drawbridge',
+    ])
+    const problems: string[] = []
+    let inStep = 0
+    const { spec } = netContent(
+      {
+        profiles: [],
+        minor: 35,
+        exceptions: [],
+        verdicts: [],
+        brake: 'enforce',
+        exemptions: createExemptions({ users: [], namespaces: [], runtimeClasses: [] }),
+        podSecurityLabels: false,
+      },
+      0,
+    )
+    let content: SafetyNetSpec = spec
+    const keeper = keepSafetyNet({
+      client,
+      namespace: 'drawbridge',
+      id: 'net-keeper',
+      content: () => content,
+      now: () => performance.now(),
+      wallClock: () => new Date().toISOString(),
+      onInStep: () => (inStep += 1),
+      onProblem: (message) => problems.push(message),
+    })
+    const stored = async (): Promise<boolean | undefined> =>
+      JSON.parse(await cluster.must(['get', 'safetynet', 'drawbridge', '-o', 'json'])).spec.podSecurityLabels
+    try {
+      await waitFor(() => inStep > 0, 20_000, 'the parameters')
+      assert.equal(await stored(), false)
+      content = { ...spec, podSecurityLabels: true }
+      keeper.changed()
+      await waitFor(async () => await stored(), 20_000, 'the change')
+      assert.deepEqual(problems, [])
+    } finally {
+      await keeper.stop()
+    }
+    // The Lease was given back.
+    assert.equal((await cluster.kubectl(['get', 'lease', 'drawbridge-safety-net', '-n', 'drawbridge'])).code, 1)
+    await assert.rejects(() => client.request('DELETE', `${SAFETY_NETS_PATH}/drawbridge`), { status: 403 })
   })
 
   it('lets people on call release, and not write what the machine says', async () => {
