@@ -14,8 +14,10 @@ import { createRollbacks } from './correlator/rollbacks.ts'
 import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
 import type { ReadHistory } from './kube/revisions.ts'
+import { alertBodiesBytes, memoryLimit } from './memory.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
+import { observeThread } from './observe/process.ts'
 import { alertsApp } from './server/alertsApp.ts'
 import { clientCertificates } from './server/clientCertificate.ts'
 import { createAuthenticator } from './server/credentials.ts'
@@ -33,6 +35,8 @@ import { createAlerts } from '../webhooks/alerts.ts'
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
 export interface AlertThreadOptions {
   readonly config: Config
+  /** What holds now, which may be another than the configured one. */
+  readonly logLevel: string
   readonly dataDirectory: string
   /** Undefined: standalone, with a SQLite ledger. */
   readonly kubernetes?: { readonly kubeconfig?: string | undefined } | undefined
@@ -55,6 +59,10 @@ export interface AlertThreadApi {
   release(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   confirm(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   metrics(parameters: undefined): Promise<unknown>
+  /** Answers: the thread is not stuck. */
+  ping(parameters: undefined): void
+  setLogLevel(parameters: { readonly level: string }): void
+  refuseKeepAlive(parameters: undefined): void
   setCertificate(parameters: { readonly certificate: string; readonly key: string }): void
   setCredentials(parameters: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): void
   stop(parameters: { readonly graceMilliseconds: number }): Promise<void>
@@ -100,7 +108,8 @@ if (parentPort === null) throw new Error('alertThread runs as a worker of the se
 const options = workerData as AlertThreadOptions
 const { config } = options
 const registry = new Registry()
-const logger = createLogger({ level: config.log.level, thread: 'alerts' })
+const logger = createLogger({ level: options.logLevel, thread: 'alerts' })
+observeThread('alerts', registry)
 const observer = createAlertObserver(logger, registry)
 
 const ledger = await openLedger()
@@ -171,11 +180,15 @@ const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
   confirm,
   metrics: async () => {
     observer.verdictsCounted(countByPhase())
+    observer.waitingCounted(correlator.waiting())
     return registry.getMetricsAsJSON()
   },
   setCertificate: ({ certificate, key }: { readonly certificate: string; readonly key: string }) =>
     listener?.setCertificate(certificate, key),
   setCredentials,
+  ping: () => undefined,
+  setLogLevel: ({ level }: { readonly level: string }) => void (logger.level = level),
+  refuseKeepAlive: () => listener?.refuseKeepAlive(),
   stop,
 } satisfies AlertThreadApi)
 
@@ -265,6 +278,9 @@ async function start(): Promise<{ readonly port: number }> {
       certificateOf: clientCertificates(() => Date.now()),
       handle: handleAlerts,
       now: () => performance.now(),
+      bodiesBytes: alertBodiesBytes(memoryLimit()),
+      onAnswered: (request) => observer.alertRequestAnswered(request),
+      onInFlight: (requests, bytes) => observer.alertRequestsInFlight(requests, bytes),
       onRefused: (source, reason) => observer.alertRequestRefused(source, reason),
       onCredential: (name, result) => observer.credentialUsed(name, result),
       onError: (status, error) => observer.httpError(status, error),

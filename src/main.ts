@@ -95,7 +95,13 @@ const actions: CliActions = {
     if (process.env['DRAWBRIDGE_EXIT_WITH_PARENT'] !== undefined) process.on('disconnect', () => process.exit(1))
     // Loaded on demand: commands that work offline start without express, TLS and certificates.
     const { startServer } = await import('./serve.ts')
-    const server = await startServer(options)
+    const starting = startServer({ ...options, version: await packageVersion() })
+    const server = await Promise.race([starting, stop.then(() => undefined)])
+    // Nothing that was acknowledged until now is lost: it was durable before that.
+    if (server === undefined) {
+      io.out('drawbridge: stopped before it had started\n')
+      return 0
+    }
     io.out(banner(server.file, options))
     await stop
     io.out('drawbridge: stopping ...\n')

@@ -38,7 +38,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'node:util',
     ],
   },
-  'src/observe': { folders: [], packages: ['pino', 'prom-client'] },
+  'src/observe': { folders: [], packages: ['pino', 'prom-client', 'node:perf_hooks', 'node:v8'] },
   'src/config': { folders: [], packages: ['js-yaml', 'zod', 'node:crypto', 'node:fs/promises'] },
   'src/server': {
     folders: [],
@@ -76,7 +76,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   manifests: { folders: ['src/kube'], packages: ['js-yaml', 'node:fs', 'node:path', 'node:url'] },
   'src/alertThreadHost.ts': {
-    folders: ['src/alertThread.ts', 'src/threads.ts', 'src/server', 'src/verdicts'],
+    folders: ['src/alertThread.ts', 'src/threads.ts', 'src/watchdog.ts', 'src/memory.ts', 'src/server', 'src/verdicts'],
     packages: ['node:worker_threads'],
   },
   'src/admissionView.ts': {
@@ -85,6 +85,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   'src/certificates.ts': { folders: ['certs', 'src/config', 'src/observe', 'src/adapters'], packages: ['node:path'] },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
+  'src/watchdog.ts': { folders: [], packages: [] },
+  'src/memory.ts': { folders: [], packages: ['node:os'] },
+  'src/logLevel.ts': { folders: ['src/config', 'src/server'], packages: ['zod'] },
+  'src/health.ts': {
+    folders: ['src/server', 'src/admissionView.ts', 'src/alertThreadHost.ts', 'src/certificates.ts'],
+    packages: [],
+  },
+  'src/registration.ts': { folders: ['manifests', 'src/observe'], packages: [] },
 }
 
 const folderOf = (file: string): string =>

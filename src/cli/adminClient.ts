@@ -51,7 +51,7 @@ export async function connectionFrom(data: string): Promise<AdminConnection> {
 /** One request to the admin API; resolves to status and parsed JSON. Throws UnusableError when there is no answer. */
 export async function callAdmin(
   connection: AdminConnection,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT',
   path: string,
   body?: unknown,
 ): Promise<{ readonly status: number; readonly body: unknown }> {

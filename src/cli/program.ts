@@ -8,6 +8,7 @@ import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addJudgingCommands } from './judgingCommands.ts'
+import { addLogLevelCommand } from './logLevel.ts'
 import { collect, dataOption, kubeconfigOption, outputOption, portNumber } from './options.ts'
 import { listVerdicts, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
@@ -192,6 +193,8 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         }
       },
     )
+
+  addLogLevelCommand(program, io, done)
 
   program
     .command('manifests')

@@ -26,6 +26,7 @@ import { reviewToken } from './tokenReview.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
 import { readVerdictObject, toDecision, toRelease } from './verdictObject.ts'
+import { readWebhookConfigurations } from './webhookConfigurations.ts'
 import { shareWrites } from './writeShare.ts'
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
@@ -60,6 +61,10 @@ export interface AdmissionView<T> {
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'read' | 'generation'>
+  /** What is followed, by name: whether it was read, and seconds since the API server last said anything about it. */
+  readonly caches: Readonly<Record<string, { readonly isSynced: () => boolean; readonly age: () => number }>>
+  /** The registered webhook configurations as they are now, unchecked. Rejects when they cannot be read. */
+  readWebhooks(): ReturnType<typeof readWebhookConfigurations>
   stop(): Promise<void>
 }
 
@@ -142,6 +147,8 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
     readHistory: createRevisions({ client, now: () => performance.now(), onProblem }),
     brake: (await braking).mode,
+    caches: { namespaces, profiles, exceptions },
+    readWebhooks: () => readWebhookConfigurations(client),
     async stop() {
       clearInterval(timer)
       await stop()
