@@ -27,7 +27,9 @@ export function followRegistration(options: {
     }
   }
   let looking = look()
-  const timer = setInterval(() => (looking = looking.then(look)), options.everyMilliseconds ?? EVERY_MILLISECONDS)
+  const timer = setInterval(() => {
+    looking = looking.then(look)
+  }, options.everyMilliseconds ?? EVERY_MILLISECONDS)
   timer.unref()
   return async () => {
     clearInterval(timer)

@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/verdicts': { folders: ['src/kube', 'src/alerts', 'src/policy'], packages: ['node:crypto', 'node:util'] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
-    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'certs'],
+    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'src/doctor', 'certs'],
     packages: [
       '@kubernetes/client-node',
       'lru-cache',
@@ -56,6 +56,10 @@ const RULES: Readonly<Record<string, Rule>> = {
       'node:https',
       'node:os',
     ],
+  },
+  'src/doctor': {
+    folders: ['src/kube', 'src/policy', 'src/verdicts', 'src/cli', 'certs', 'manifests'],
+    packages: ['js-yaml', 'node:crypto'],
   },
   webhooks: {
     folders: [

@@ -2,6 +2,8 @@
 import { Command, CommanderError, Option } from 'commander'
 import { hostname } from 'node:os'
 import { sources } from '../alerts/sources/index.ts'
+import { addDoctorCommand } from './doctorCommand.ts'
+import type { DoctorCommandOptions } from './doctorCommand.ts'
 import { addDecisionCommands } from './decisionCommands.ts'
 import { listExceptions, readExceptions } from './exceptions.ts'
 import type { ExceptionAccess } from './exceptions.ts'
@@ -40,6 +42,8 @@ export interface CliActions {
   }): Promise<ExceptionAccess & { close(): Promise<void> }>
   readonly openScan: OpenScan
   readonly openWorkloads: OpenWorkloads
+  /** Looks at a live installation; resolves to the exit code. */
+  doctor(options: DoctorCommandOptions): Promise<number>
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
@@ -194,6 +198,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
       },
     )
 
+  addDoctorCommand(program, (options) => actions.doctor(options), done)
   addLogLevelCommand(program, io, done)
 
   program

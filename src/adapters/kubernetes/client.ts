@@ -59,6 +59,11 @@ export interface KubernetesClient {
     settings?: RequestSettings,
   ): Promise<unknown>
   /**
+   * One GET of something that is not JSON, for example metrics through the API server's proxy.
+   * @throws KubernetesError for every failure
+   */
+  requestText(path: string, timeoutMs?: number): Promise<string>
+  /**
    * One watch request. Resolves when the server ends it (as it does every few minutes) or `signal` aborts it.
    * @param idleMs give up when nothing, not even a bookmark, arrives for so long
    * @throws KubernetesError for every failure, a line that is not JSON among them
@@ -181,6 +186,17 @@ export function createClient(config: KubeConfig): KubernetesClient {
     return json
   }
 
+  const requestText: KubernetesClient['requestText'] = async (path, timeoutMs = DEFAULT_TIMEOUT_MS) => {
+    try {
+      const options = await open('GET', path, undefined, { headers: { accept: 'text/plain' } })
+      const { status, text } = await exchange(options, undefined, timeoutMs)
+      if (status >= 200 && status <= 299) return text
+      throw refusal(status, parse(text), 'GET', path)
+    } catch (error) {
+      throw explain(error, cluster.server)
+    }
+  }
+
   const watch: KubernetesClient['watch'] = async (path, query, onEvent, signal, idleMs = DEFAULT_IDLE_MS) => {
     try {
       const options = await open('GET', path, { ...query, watch: '1', allowWatchBookmarks: 'true' }, { signal })
@@ -194,6 +210,7 @@ export function createClient(config: KubeConfig): KubernetesClient {
   return {
     server: cluster.server,
     request,
+    requestText,
     watch,
     serverTime: () => told && told.time + Math.floor(performance.now() - told.at),
     close: () => agent.destroy(),
