@@ -169,24 +169,24 @@ describe('memory that runs short', function () {
     try {
       assert.equal((await server.alert(dropAlert(IMAGE))).status, 200)
       const body = Buffer.from(`{"kind":"EventList","items":[${'{"a":1},'.repeat(1_300_000)}{}]}`)
-      let flooding = true
+      const flooding = { on: true }
       let denied = 0
       const admission = (async () => {
-        while (flooding) {
+        while (flooding.on) {
           const { status, body: answer } = await server.review('/validate', podReview(IMAGE))
           assert.deepEqual([status, answer.response.allowed], [200, false])
           denied += 1
         }
       })()
       const flood = [1, 2, 3].map(async () => {
-        while (flooding) await server.alert(body, 'k8s-audit').catch(() => undefined)
+        while (flooding.on) await server.alert(body, 'k8s-audit').catch(() => undefined)
       })
       await until(
         'an end of the alert thread',
         async () => (await metric(server, 'drawbridge_alert_thread_restarts_total')) > 0,
         60_000,
       )
-      flooding = false
+      flooding.on = false
       await Promise.all([admission, ...flood])
       assert.ok(denied > 0)
       assert.match(server.output(), /"reason":"Worker terminated due to reaching memory limit/)
