@@ -29,10 +29,10 @@ describe('followRegistration', () => {
   it('says a difference once, and again when it is another one or gone', async () => {
     const { lines, observer, gauge } = observed()
     let live: { mutating: unknown; validating: unknown } | Error = { mutating: undefined, validating }
-    let reads = 0
+    const reads = { done: 0 }
     const stop = followRegistration({
       read: () => {
-        reads += 1
+        reads.done += 1
         return live instanceof Error ? Promise.reject(live) : Promise.resolve(live)
       },
       comparedWith: { ownNamespace: 'drawbridge' },
@@ -40,8 +40,8 @@ describe('followRegistration', () => {
       everyMilliseconds: 1,
     })
     const read = async (times: number): Promise<void> => {
-      const wanted = reads + times
-      while (reads < wanted) await new Promise((resolve) => setTimeout(resolve, 1))
+      const wanted = reads.done + times
+      while (reads.done < wanted) await new Promise((resolve) => setTimeout(resolve, 1))
     }
     assert.equal(await gauge(), '-1')
     await read(3)
@@ -59,9 +59,9 @@ describe('followRegistration', () => {
     assert.equal(lines.at(-1), 'warn the registered webhook configurations cannot be read {"problem":"not allowed"}')
     assert.equal(lines.length, 3)
     await stop()
-    const done = reads
+    const { done } = reads
     await new Promise((resolve) => setImmediate(resolve))
-    assert.equal(reads, done)
+    assert.equal(reads.done, done)
   })
 
   it('shows a change of the log level', () => {
