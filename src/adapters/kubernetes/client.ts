@@ -86,6 +86,8 @@ const DEFAULT_TIMEOUT_MS = 30_000
 const DEFAULT_IDLE_MS = 180_000
 /** Above the largest list page; a single object is at most 1.5 MiB in etcd. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
+/** Metrics are tens of kilobytes; who answers for a pod is not known. */
+const MAX_TEXT_BYTES = 8 * 1024 * 1024
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 
 /**
@@ -189,7 +191,7 @@ export function createClient(config: KubeConfig): KubernetesClient {
   const requestText: KubernetesClient['requestText'] = async (path, timeoutMs = DEFAULT_TIMEOUT_MS) => {
     try {
       const options = await open('GET', path, undefined, { headers: { accept: 'text/plain' } })
-      const { status, text } = await exchange(options, undefined, timeoutMs)
+      const { status, text } = await exchange(options, undefined, timeoutMs, MAX_TEXT_BYTES)
       if (status >= 200 && status <= 299) return text
       throw refusal(status, parse(text), 'GET', path)
     } catch (error) {
