@@ -9,6 +9,7 @@ import { BODY_LIMITS } from './alerts/body.ts'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
+import { readDecision, readReleaseKind } from './correlator/decisionRequest.ts'
 import { correlationOptions } from './correlator/settings.ts'
 import { createRollbacks } from './correlator/rollbacks.ts'
 import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
@@ -29,7 +30,7 @@ import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
 import { findFlagged } from './verdicts/index.ts'
 import type { Rollback } from './verdicts/rollback.ts'
-import type { Decision, ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
+import type { Decision, ImageVerdict, Phase, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
@@ -290,15 +291,9 @@ async function start(): Promise<{ readonly port: number }> {
   return { port: listener.port }
 }
 
-const RELEASE_KINDS: readonly string[] = ['false-positive', 'accepted', 'fixed'] satisfies readonly Release['as'][]
-const MAXIMUM_TEXT = 512
-
 async function release({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
   const said = checkDecision(name, decision)
-  const { as = 'fixed' } = decision as Readonly<Record<string, unknown>>
-  if (typeof as !== 'string' || !RELEASE_KINDS.includes(as))
-    throw named('InvalidError', `as must be one of ${RELEASE_KINDS.join(', ')}`)
-  const released = await correlator.release(name, { ...said, as: as as Release['as'] })
+  const released = await correlator.release(name, { ...said, as: readReleaseKind(decision) })
   await applying
   return released
 }
@@ -309,29 +304,12 @@ async function confirm({ name, decision }: { readonly name: string; readonly dec
   return confirmed
 }
 
-/** Checks what came over HTTP; errors are named so that the admin listener answers 400 or 404. */
+/** Errors are named so that the admin listener answers 400 or 404. */
 function checkDecision(name: string, decision: unknown): Omit<Decision, 'at'> {
-  const { by, reason, until } = (decision ?? {}) as Readonly<Record<string, unknown>>
-  const isText = (value: unknown): value is string =>
-    typeof value === 'string' && value.trim() !== '' && value.length <= MAXIMUM_TEXT
-  if (!isText(by) || !isText(reason))
-    throw named('InvalidError', `by and reason are needed, as text of at most ${MAXIMUM_TEXT} characters`)
-  const end = until === undefined ? undefined : timeOf(until)
-  if (end !== undefined && !(end > Date.now()))
-    throw named('InvalidError', 'until must be a time in the future, for example 2026-12-31T00:00:00Z')
-  if (correlator.get(name) === undefined) throw named('NotFoundError', `no verdict ${name.slice(0, 100)}`)
-  return { by, reason, ...(end === undefined ? {} : { until: end }) }
-}
-
-/** Milliseconds since the epoch of an RFC 3339 text, NaN for anything else. */
-function timeOf(value: unknown): number {
-  return typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN
-}
-
-function named(name: string, message: string): Error {
-  const error = new Error(message)
-  error.name = name
-  return error
+  const said = readDecision(decision, Date.now())
+  if (correlator.get(name) === undefined)
+    throw Object.assign(new Error(`no verdict ${name.slice(0, 100)}`), { name: 'NotFoundError' })
+  return said
 }
 
 async function stop({ graceMilliseconds }: { readonly graceMilliseconds: number }): Promise<void> {

@@ -11,6 +11,8 @@ import { StringDecoder } from 'node:string_decoder'
 
 import { KubeConfig } from '@kubernetes/client-node'
 
+import { networkHint } from './networkHints.ts'
+
 /** The API server refused or could not be reached. `message` is one line for people and says what to do where that is known. */
 export class KubernetesError extends Error {
   override readonly name = 'KubernetesError'
@@ -309,25 +311,12 @@ function refusal(status: number, json: unknown, method: string, path: string): K
   return new KubernetesError(status, reason, hint === undefined ? said : `${hint}: ${said}`)
 }
 
-const NETWORK_HINTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused: is the API server running there?',
-  ENOTFOUND: 'the host name is unknown',
-  EAI_AGAIN: 'the host name cannot be resolved now',
-  ECONNRESET: 'the connection was reset',
-  ETIMEDOUT: 'no answer in time',
-  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not signed by the kubeconfig's certificate-authority",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is not signed by the kubeconfig's certificate-authority",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not signed by the kubeconfig's certificate-authority",
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-}
-
 function explain(error: unknown, server: string): KubernetesError {
   if (error instanceof KubernetesError) return error
   const { code, name } = error as { code?: unknown; name?: unknown }
   if (name === 'TimeoutError' || (name === 'AbortError' && code === 'ABORT_ERR')) {
     return new KubernetesError(0, 'Timeout', `the Kubernetes API at ${server} did not answer in time`)
   }
-  const hint = typeof code === 'string' && Object.hasOwn(NETWORK_HINTS, code) ? NETWORK_HINTS[code] : firstLine(error)
+  const hint = networkHint(code) ?? firstLine(error)
   return new KubernetesError(0, 'Unreachable', `the Kubernetes API at ${server} cannot be reached: ${hint}`)
 }
