@@ -29,6 +29,6 @@ USER 65532:65532
 # The only place that is written to; everything else works on a read-only root file system.
 VOLUME /data
 EXPOSE 8443 8444 8445
-# Node is process 1 and handles SIGTERM itself: no shell, no init.
-ENTRYPOINT ["/nodejs/bin/node", "/app/bin/drawbridge.js"]
+# Node is process 1 and handles SIGTERM itself: no shell, no init. The flag: no debugger on a signal.
+ENTRYPOINT ["/nodejs/bin/node", "--disable-sigusr1", "/app/bin/drawbridge.js"]
 CMD ["serve", "--data", "/data", "--host", "0.0.0.0"]

@@ -6,6 +6,9 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
+// Otherwise Node opens its debugger on this signal, to every process of the machine or pod.
+process.on('SIGUSR1', () => {})
+
 const MINIMUM = [22, 19]
 const bundle = fileURLToPath(new URL('../dist/bundle/drawbridge.js', import.meta.url))
 const pinned = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))

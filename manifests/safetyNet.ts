@@ -296,7 +296,7 @@ export function safetyNetObjects(options: SafetyNetOptions): readonly Kubernetes
       spec: {
         policyName: NAME,
         validationActions: ['Deny'],
-        // docs/decisions/0008-safety-net.md
+        // docs/decisions/0009-safety-net.md
         paramRef: { name: SAFETY_NET, parameterNotFoundAction: 'Allow' },
         matchResources: {
           namespaceSelector: {

@@ -42,6 +42,12 @@ export interface View extends NamespaceSource {
    * Absent where there is no API server.
    */
   readonly keepSafetyNet?: (given: Pick<NetSources, 'exemptions' | 'podSecurityLabels'> & Verdicts) => () => void
+  /** What is followed, by name: whether it was read, and seconds since the API server last said anything about it. Empty where files say it. */
+  readonly caches: Readonly<Record<string, { readonly isSynced: () => boolean; readonly age: () => number }>>
+  /** The registered webhook configurations; absent without a cluster. */
+  readonly readWebhooks?: (() => Promise<{ readonly mutating: unknown; readonly validating: unknown }>) | undefined
+  /** The namespace that Drawbridge itself runs in. */
+  readonly ownNamespace: string
   stop(): Promise<void>
 }
 
@@ -66,6 +72,8 @@ export async function standaloneView(config: Config, observer: AdmissionObserver
     brake: () => config.quarantine.mode,
     all: () => described,
     profiles: { get: (name) => profiles.get(name), generation: () => 0 },
+    caches: {},
+    ownNamespace: config.namespace,
     stop: () => Promise.resolve(),
   }
 }
@@ -77,7 +85,7 @@ export async function clusterView(
   observer: AdmissionObserver,
 ): Promise<View> {
   // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
-  const { watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
+  const { ownNamespace, watchForAdmission } = await import('./adapters/kubernetes/cluster.ts')
   const view = await watchForAdmission({
     kubeconfig,
     namespace: config.namespace,
@@ -90,6 +98,7 @@ export async function clusterView(
   })
   return {
     ...view,
+    ownNamespace: ownNamespace(kubeconfig, config.namespace),
     keepSafetyNet: ({ verdicts, ...given }) =>
       view.keepSafetyNet({
         content: () => {

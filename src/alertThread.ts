@@ -9,13 +9,16 @@ import { BODY_LIMITS } from './alerts/body.ts'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
+import { readDecision, readReleaseKind } from './correlator/decisionRequest.ts'
 import { correlationOptions } from './correlator/settings.ts'
 import { createRollbacks } from './correlator/rollbacks.ts'
 import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
 import type { ReadHistory } from './kube/revisions.ts'
+import { alertBodiesBytes, memoryLimit } from './memory.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
+import { observeThread } from './observe/process.ts'
 import { alertsApp } from './server/alertsApp.ts'
 import { clientCertificates } from './server/clientCertificate.ts'
 import { createAuthenticator } from './server/credentials.ts'
@@ -27,12 +30,14 @@ import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
 import { findFlagged } from './verdicts/index.ts'
 import type { Rollback } from './verdicts/rollback.ts'
-import type { Decision, ImageVerdict, Phase, Release, VerdictChange, VerdictStore } from './verdicts/types.ts'
+import type { Decision, ImageVerdict, Phase, VerdictChange, VerdictStore } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
 export interface AlertThreadOptions {
   readonly config: Config
+  /** What holds now, which may be another than the configured one. */
+  readonly logLevel: string
   readonly dataDirectory: string
   /** Undefined: standalone, with a SQLite ledger. */
   readonly kubernetes?: { readonly kubeconfig?: string | undefined } | undefined
@@ -55,6 +60,10 @@ export interface AlertThreadApi {
   release(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   confirm(parameters: { readonly name: string; readonly decision: unknown }): Promise<unknown>
   metrics(parameters: undefined): Promise<unknown>
+  /** Answers: the thread is not stuck. */
+  ping(parameters: undefined): void
+  setLogLevel(parameters: { readonly level: string }): void
+  refuseKeepAlive(parameters: undefined): void
   setCertificate(parameters: { readonly certificate: string; readonly key: string }): void
   setCredentials(parameters: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): void
   stop(parameters: { readonly graceMilliseconds: number }): Promise<void>
@@ -100,7 +109,8 @@ if (parentPort === null) throw new Error('alertThread runs as a worker of the se
 const options = workerData as AlertThreadOptions
 const { config } = options
 const registry = new Registry()
-const logger = createLogger({ level: config.log.level, thread: 'alerts' })
+const logger = createLogger({ level: options.logLevel, thread: 'alerts' })
+observeThread('alerts', registry)
 const observer = createAlertObserver(logger, registry)
 
 const ledger = await openLedger()
@@ -171,11 +181,15 @@ const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
   confirm,
   metrics: async () => {
     observer.verdictsCounted(countByPhase())
+    observer.waitingCounted(correlator.waiting())
     return registry.getMetricsAsJSON()
   },
   setCertificate: ({ certificate, key }: { readonly certificate: string; readonly key: string }) =>
     listener?.setCertificate(certificate, key),
   setCredentials,
+  ping: () => undefined,
+  setLogLevel: ({ level }: { readonly level: string }) => void (logger.level = level),
+  refuseKeepAlive: () => listener?.refuseKeepAlive(),
   stop,
 } satisfies AlertThreadApi)
 
@@ -265,6 +279,9 @@ async function start(): Promise<{ readonly port: number }> {
       certificateOf: clientCertificates(() => Date.now()),
       handle: handleAlerts,
       now: () => performance.now(),
+      bodiesBytes: alertBodiesBytes(memoryLimit()),
+      onAnswered: (request) => observer.alertRequestAnswered(request),
+      onInFlight: (requests, bytes) => observer.alertRequestsInFlight(requests, bytes),
       onRefused: (source, reason) => observer.alertRequestRefused(source, reason),
       onCredential: (name, result) => observer.credentialUsed(name, result),
       onError: (status, error) => observer.httpError(status, error),
@@ -274,15 +291,9 @@ async function start(): Promise<{ readonly port: number }> {
   return { port: listener.port }
 }
 
-const RELEASE_KINDS: readonly string[] = ['false-positive', 'accepted', 'fixed'] satisfies readonly Release['as'][]
-const MAXIMUM_TEXT = 512
-
 async function release({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
   const said = checkDecision(name, decision)
-  const { as = 'fixed' } = decision as Readonly<Record<string, unknown>>
-  if (typeof as !== 'string' || !RELEASE_KINDS.includes(as))
-    throw named('InvalidError', `as must be one of ${RELEASE_KINDS.join(', ')}`)
-  const released = await correlator.release(name, { ...said, as: as as Release['as'] })
+  const released = await correlator.release(name, { ...said, as: readReleaseKind(decision) })
   await applying
   return released
 }
@@ -293,29 +304,12 @@ async function confirm({ name, decision }: { readonly name: string; readonly dec
   return confirmed
 }
 
-/** Checks what came over HTTP; errors are named so that the admin listener answers 400 or 404. */
+/** Errors are named so that the admin listener answers 400 or 404. */
 function checkDecision(name: string, decision: unknown): Omit<Decision, 'at'> {
-  const { by, reason, until } = (decision ?? {}) as Readonly<Record<string, unknown>>
-  const isText = (value: unknown): value is string =>
-    typeof value === 'string' && value.trim() !== '' && value.length <= MAXIMUM_TEXT
-  if (!isText(by) || !isText(reason))
-    throw named('InvalidError', `by and reason are needed, as text of at most ${MAXIMUM_TEXT} characters`)
-  const end = until === undefined ? undefined : timeOf(until)
-  if (end !== undefined && !(end > Date.now()))
-    throw named('InvalidError', 'until must be a time in the future, for example 2026-12-31T00:00:00Z')
-  if (correlator.get(name) === undefined) throw named('NotFoundError', `no verdict ${name.slice(0, 100)}`)
-  return { by, reason, ...(end === undefined ? {} : { until: end }) }
-}
-
-/** Milliseconds since the epoch of an RFC 3339 text, NaN for anything else. */
-function timeOf(value: unknown): number {
-  return typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN
-}
-
-function named(name: string, message: string): Error {
-  const error = new Error(message)
-  error.name = name
-  return error
+  const said = readDecision(decision, Date.now())
+  if (correlator.get(name) === undefined)
+    throw Object.assign(new Error(`no verdict ${name.slice(0, 100)}`), { name: 'NotFoundError' })
+  return said
 }
 
 async function stop({ graceMilliseconds }: { readonly graceMilliseconds: number }): Promise<void> {

@@ -9,8 +9,10 @@ import { runCli } from './cli/program.ts'
 import type { CliActions } from './cli/program.ts'
 import { UnusableError } from './cli/io.ts'
 import type { CliIo } from './cli/io.ts'
-import { callAdmin, connectionFrom } from './cli/adminClient.ts'
+import { askAdmin, callAdmin, connectionFrom } from './cli/adminClient.ts'
 import type { VerdictAccess } from './cli/verdicts.ts'
+import { parseMetrics } from './doctor/metrics.ts'
+import type { LocalServer } from './doctor/types.ts'
 import type { ListedException } from './policy/exceptionUses.ts'
 import { parseReference } from './kube/reference.ts'
 import { resolveNamespace } from './policy/namespace.ts'
@@ -84,6 +86,30 @@ const OWN_NAMESPACE = 'drawbridge'
 const clusterInPlaceOf = (data: string): string | undefined =>
   existsSync(join(data, 'server.json')) ? undefined : process.env['KUBECONFIG']
 
+/** A server with its data folder here, as far as it answers. Throws UnusableError when the folder is none of a server. */
+async function localServer(data: string): Promise<LocalServer> {
+  const connection = await connectionFrom(data)
+  const { webhook, ca } = JSON.parse(await readFile(connection.file, 'utf8')) as { webhook: string; ca: string }
+  const name = `the server in ${data}`
+  try {
+    const [health, metrics] = [
+      await askAdmin(connection, 'GET', '/readyz?verbose'),
+      await askAdmin(connection, 'GET', '/metrics'),
+    ]
+    return { webhook, ca, health: health.text.split('\n'), replica: { name, metrics: parseMetrics(metrics.text) } }
+  } catch (error) {
+    return { webhook, ca, health: [], replica: { name, why: (error as Error).message } }
+  }
+}
+
+function unusableUnless<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new UnusableError((error as Error).message)
+  }
+}
+
 const actions: CliActions = {
   async serve(options) {
     if (!options.standalone && options.kubeconfig === undefined && process.env['KUBERNETES_SERVICE_HOST'] === undefined)
@@ -95,7 +121,13 @@ const actions: CliActions = {
     if (process.env['DRAWBRIDGE_EXIT_WITH_PARENT'] !== undefined) process.on('disconnect', () => process.exit(1))
     // Loaded on demand: commands that work offline start without express, TLS and certificates.
     const { startServer } = await import('./serve.ts')
-    const server = await startServer(options)
+    const starting = startServer({ ...options, version: await packageVersion() })
+    const server = await Promise.race([starting, stop.then(() => undefined)])
+    // Nothing that was acknowledged until now is lost: it was durable before that.
+    if (server === undefined) {
+      io.out('drawbridge: stopped before it had started\n')
+      return 0
+    }
     io.out(banner(server.file, options))
     await stop
     io.out('drawbridge: stopping ...\n')
@@ -140,6 +172,26 @@ const actions: CliActions = {
       brake: await cluster.brake(OWN_NAMESPACE),
       resolvePolicy: (labels) => resolveNamespace(labels, { profiles: (name) => cluster.profiles.get(name) }),
       findFlagged: findFlagged(createVerdictIndex(cluster.verdicts), parseReference, () => Date.now()),
+    }
+  },
+  async doctor({ data, kubeconfig = process.env['KUBECONFIG'], namespace, output }) {
+    const { doctor } = await import('./doctor/doctor.ts')
+    const local = data === undefined ? undefined : await localServer(data)
+    const version = await packageVersion()
+    const isInside = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
+    if (kubeconfig === undefined && (local !== undefined || !isInside)) {
+      if (local !== undefined) return doctor({ namespace, output, version }, { local }, io)
+      throw new UnusableError(
+        'no cluster to look at: give --kubeconfig FILE, or --data DIR for a server on this machine',
+      )
+    }
+    const { connect } = await import('./adapters/kubernetes/cluster.ts')
+    const { createClusterReader } = await import('./adapters/kubernetes/clusterReader.ts')
+    const client = unusableUnless(() => connect(kubeconfig))
+    try {
+      return await doctor({ namespace, output, version }, { reader: createClusterReader(client), local }, io)
+    } finally {
+      client.close()
     }
   },
   async openExceptions({ data, kubeconfig = clusterInPlaceOf(data) }) {

@@ -22,6 +22,11 @@ import type { ServerFile } from './config/serverFile.ts'
 import { createAdmissionObserver } from './observe/admission.ts'
 import { createCertificateObserver } from './observe/certificates.ts'
 import { createLogger } from './observe/logger.ts'
+import { createOperationObserver } from './observe/operation.ts'
+import { observeProcess, observeThread } from './observe/process.ts'
+import { healthChecks } from './health.ts'
+import { createLogLevel } from './logLevel.ts'
+import { followRegistration } from './registration.ts'
 import { createExemptions } from './policy/exemptions.ts'
 import { cachePolicies } from './policy/policyCache.ts'
 import { parseReference } from './kube/reference.ts'
@@ -43,6 +48,8 @@ export interface ServeOptions {
   readonly port?: number | undefined
   readonly alertsPort?: number | undefined
   readonly adminPort?: number | undefined
+  /** Of the program, for its metrics. */
+  readonly version?: string | undefined
 }
 
 export interface RunningServer {
@@ -53,6 +60,9 @@ export interface RunningServer {
   /** Answers what is under way, writes what is pending, removes server.json. */
   stop(): Promise<void>
 }
+
+const mapValues = <A, B>(values: Readonly<Record<string, A>>, to: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, to(value)]))
 
 const DEFAULT_CONFIG_FILE = 'drawbridge.yaml'
 /** How often tokens and the client CA are looked at: a token that leaked should not live long. */
@@ -87,7 +97,10 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const config = await loadConfig(options.configFile, options.standalone)
   const logger = createLogger({ level: config.log.level, thread: 'admission' })
   const registry = new Registry()
+  observeProcess(options.version ?? 'unknown', registry)
+  observeThread('admission', registry)
   const observer = createAdmissionObserver(logger, registry)
+  const operation = createOperationObserver(logger, registry)
   const host = options.host ?? config.webhook.address
   const data = resolve(options.data)
   await mkdir(data, { recursive: true, mode: 0o700 })
@@ -97,7 +110,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const readSecrets = secretReader(config, tokenFiles, secretProblem)
   let secrets = await readSecrets()
 
-  const reasons = new Set<string>(['verdicts are being loaded'])
+  let isStopping = false
   const index = createVerdictIndex()
   const kubernetes = options.standalone ? undefined : { kubeconfig: options.kubeconfig }
   const certificates = await startCertificates({
@@ -121,6 +134,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   const alertThread = await startAlertThread({
     options: {
       config,
+      logLevel: config.log.level,
       dataDirectory: data,
       kubernetes,
       host: options.host ?? config.alerts.address,
@@ -134,16 +148,11 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       observer.verdictsIndexed(index.size())
       verdictsChanged?.()
     },
-    onEnded(reason) {
-      reasons.add('the alert thread is starting again')
-      observer.alertThreadEnded(reason)
-    },
-    onStarted: () => reasons.delete('the alert thread is starting again'),
+    onEnded: (reason) => observer.alertThreadEnded(reason),
   }).catch(async (error: unknown) => {
     await Promise.all([view.stop(), certificates.stop()])
     throw error
   })
-  reasons.delete('verdicts are being loaded')
 
   const exemptions = createExemptions(config.exemptions)
   const { podSecurityLabels } = config
@@ -167,7 +176,16 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     now: () => performance.now(),
     clock: () => Date.now(),
   }
-  const notReady = (): readonly string[] => [...reasons, ...certificates.notReady()]
+  const { liveness, readiness } = healthChecks({ certificates, view, alertThread, isStopping: () => isStopping })
+  const logLevel = createLogLevel({
+    configured: config.log.level,
+    async apply(level) {
+      logger.level = level
+      await alertThread.setLogLevel(level)
+    },
+    onChanged: (level, until) => operation.logLevelChanged(level, until),
+    clock: () => Date.now(),
+  })
   const listeners: Listener[] = []
   try {
     listeners.push(
@@ -199,8 +217,11 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
         port: options.adminPort ?? (options.port === undefined ? config.admin.port : 0),
         handler: adminApp({
           adminTokens: () => secrets.adminTokens,
-          notReady,
+          liveness,
+          readiness,
+          logLevel,
           async metrics() {
+            operation.cachesAged(mapValues(view.caches, ({ age }) => age()))
             const parts = [await registry.getMetricsAsJSON(), await alertThread.metrics()]
             const merged = AggregatorRegistry.aggregate(parts as never)
             return { contentType: merged.contentType, text: await merged.metrics() }
@@ -218,6 +239,13 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     throw error
   }
   const [webhook, admin] = listeners as [Listener, Listener]
+  const stopComparing =
+    view.readWebhooks &&
+    followRegistration({
+      read: view.readWebhooks,
+      comparedWith: { ownNamespace: view.ownNamespace, podSecurityLabels: config.podSecurityLabels },
+      observer: operation,
+    })
 
   await certificates.follow(async ({ certificate, key }) => {
     for (const listener of listeners) listener.setCertificate(certificate, key)
@@ -262,11 +290,14 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   return {
     file: serverFileOf(secrets),
     config,
-    notReady,
+    notReady: () => readiness.flatMap(({ problem }) => problem() ?? []),
     async stop() {
-      reasons.add('stopping')
-      await certificates.stop()
-      await stopFollowing()
+      isStopping = true
+      // Whoever keeps a connection moves to another replica with its next request.
+      webhook.refuseKeepAlive()
+      await alertThread.refuseKeepAlive().catch(() => undefined)
+      logLevel.stop()
+      await Promise.all([certificates.stop(), stopFollowing(), stopComparing?.()])
       // In a cluster the endpoints learn of it only after a while: keep serving until they have.
       if (kubernetes !== undefined) await new Promise((done) => setTimeout(done, config.drain))
       await Promise.all([webhook.drain(config.drain), alertThread.stop(config.drain)])

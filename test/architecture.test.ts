@@ -24,7 +24,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/safetyNet': { folders: ['src/kube', 'src/policy', 'src/verdicts'], packages: [] },
   'src/correlator': { folders: ['src/kube', 'src/alerts', 'src/verdicts'], packages: ['node:crypto', 'lru-cache'] },
   'src/adapters': {
-    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'certs'],
+    folders: ['src/kube', 'src/policy', 'src/alerts', 'src/verdicts', 'src/correlator', 'src/doctor', 'certs'],
     packages: [
       '@kubernetes/client-node',
       'lru-cache',
@@ -39,7 +39,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'node:util',
     ],
   },
-  'src/observe': { folders: [], packages: ['pino', 'prom-client'] },
+  'src/observe': { folders: [], packages: ['pino', 'prom-client', 'node:perf_hooks', 'node:v8'] },
   'src/config': { folders: [], packages: ['js-yaml', 'zod', 'node:crypto', 'node:fs/promises'] },
   'src/server': {
     folders: [],
@@ -57,6 +57,10 @@ const RULES: Readonly<Record<string, Rule>> = {
       'node:https',
       'node:os',
     ],
+  },
+  'src/doctor': {
+    folders: ['src/kube', 'src/policy', 'src/verdicts', 'src/cli', 'certs', 'manifests'],
+    packages: ['js-yaml', 'node:crypto'],
   },
   webhooks: {
     folders: [
@@ -77,7 +81,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   manifests: { folders: ['src/kube'], packages: ['js-yaml', 'node:fs', 'node:path', 'node:url'] },
   'src/alertThreadHost.ts': {
-    folders: ['src/alertThread.ts', 'src/threads.ts', 'src/server', 'src/verdicts'],
+    folders: ['src/alertThread.ts', 'src/threads.ts', 'src/watchdog.ts', 'src/memory.ts', 'src/server', 'src/verdicts'],
     packages: ['node:worker_threads'],
   },
   'src/admissionView.ts': {
@@ -95,6 +99,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   'src/certificates.ts': { folders: ['certs', 'src/config', 'src/observe', 'src/adapters'], packages: ['node:path'] },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
+  'src/watchdog.ts': { folders: [], packages: [] },
+  'src/memory.ts': { folders: [], packages: ['node:os'] },
+  'src/logLevel.ts': { folders: ['src/config', 'src/server'], packages: ['zod'] },
+  'src/health.ts': {
+    folders: ['src/server', 'src/admissionView.ts', 'src/alertThreadHost.ts', 'src/certificates.ts'],
+    packages: [],
+  },
+  'src/registration.ts': { folders: ['manifests', 'src/observe'], packages: [] },
 }
 
 const folderOf = (file: string): string =>

@@ -51,10 +51,25 @@ export async function connectionFrom(data: string): Promise<AdminConnection> {
 /** One request to the admin API; resolves to status and parsed JSON. Throws UnusableError when there is no answer. */
 export async function callAdmin(
   connection: AdminConnection,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT',
   path: string,
   body?: unknown,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
+  const { status, text } = await askAdmin(connection, method, path, body)
+  try {
+    return { status, body: JSON.parse(text) as unknown }
+  } catch {
+    throw new UnusableError(`${connection.admin}: answered ${status} without JSON`)
+  }
+}
+
+/** As callAdmin, for what is text: health and metrics. */
+export async function askAdmin(
+  connection: AdminConnection,
+  method: 'GET' | 'POST' | 'PUT',
+  path: string,
+  body?: unknown,
+): Promise<{ readonly status: number; readonly text: string }> {
   return new Promise((resolve, reject) => {
     const { admin, file, pid } = connection
     const unusable = (why: string): void => reject(new UnusableError(`${admin}: ${why}`))
@@ -73,14 +88,7 @@ export async function callAdmin(
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('end', () => {
-          try {
-            resolve({
-              status: response.statusCode ?? 0,
-              body: JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown,
-            })
-          } catch {
-            unusable(`answered ${response.statusCode} without JSON`)
-          }
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') })
         })
       },
     )

@@ -2,12 +2,15 @@
 import { Command, CommanderError, Option } from 'commander'
 import { hostname } from 'node:os'
 import { sources } from '../alerts/sources/index.ts'
+import { addDoctorCommand } from './doctorCommand.ts'
+import type { DoctorCommandOptions } from './doctorCommand.ts'
 import { addDecisionCommands } from './decisionCommands.ts'
 import { listExceptions, readExceptions } from './exceptions.ts'
 import type { ExceptionAccess } from './exceptions.ts'
 import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addJudgingCommands } from './judgingCommands.ts'
+import { addLogLevelCommand } from './logLevel.ts'
 import { collect, dataOption, kubeconfigOption, outputOption, portNumber } from './options.ts'
 import { listVerdicts, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
@@ -39,6 +42,8 @@ export interface CliActions {
   }): Promise<ExceptionAccess & { close(): Promise<void> }>
   readonly openScan: OpenScan
   readonly openWorkloads: OpenWorkloads
+  /** Looks at a live installation; resolves to the exit code. */
+  doctor(options: DoctorCommandOptions): Promise<number>
   /** Multi-document YAML of the CRDs and the webhook configurations. */
   manifests(options: {
     readonly url: string
@@ -192,6 +197,9 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         }
       },
     )
+
+  addDoctorCommand(program, (options) => actions.doctor(options), done)
+  addLogLevelCommand(program, io, done)
 
   program
     .command('manifests')

@@ -10,13 +10,17 @@ const listener = (defaultPort: number) =>
   z.strictObject({ address: z.string().min(1).default('127.0.0.1'), port: port.default(defaultPort) })
 
 /** `90s`, `15m`, `12h`, `30d` as milliseconds. */
-const duration = z
+export const duration = z
   .string()
   .regex(/^\d{1,6}(ms|s|m|h|d)$/, 'wanted a duration such as 90s, 15m, 12h or 30d')
   .transform((text) => {
     const unit = /[a-z]+$/.exec(text)![0] as 'ms' | 's' | 'm' | 'h' | 'd'
     return Number.parseInt(text, 10) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit]
   })
+
+/** What the log can be limited to, from the most to the least that is said. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'wanted the exact name of a namespace')
 
@@ -218,7 +222,7 @@ export const schema = z.strictObject({
   /** The namespace that Drawbridge itself runs in, for a server outside of it: where the brake and its leases are. */
   namespace: namespaceName.default('drawbridge'),
   drain: duration.refine((value) => value <= 3_600_000, 'wanted at most 1h').prefault('10s'),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  log: z.strictObject({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
 })
 
 type DeepReadonly<T> = T extends (infer U)[]

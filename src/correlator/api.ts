@@ -95,6 +95,8 @@ export interface Correlator {
   get(name: string): ImageVerdict | undefined
   /** The verdict that speaks of an image, as admission will find it. */
   readonly find: VerdictIndex['find']
+  /** What waits, as numbers: alerts for their container, changes for the store, evidence for its next write. */
+  waiting(): { readonly alerts: number; readonly changes: number; readonly evidence: number }
   /** The newest alerts for which no image was found, with the reason. */
   unattributed(): readonly Outcome[]
   /** Rejects with NoSuchVerdictError. */

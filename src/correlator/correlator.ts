@@ -364,6 +364,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     list: () => ledger.list().toSorted((left, right) => (left.name < right.name ? -1 : 1)),
     get: (name) => ledger.get(name),
     find: (image, now, namespace) => ledger.find(image, now, namespace),
+    waiting: () => ({ alerts: parked.size(), changes: writer.waiting(), evidence: waitingEvidence.size }),
     unattributed: () => [...unattributed],
     release: (name, { as, ...said }) => {
       const release: Release = { ...decisionOf(said, clock()), as }

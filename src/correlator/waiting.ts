@@ -14,6 +14,7 @@ export interface WaitingAlerts {
   /** False: it did not wait. */
   delete(id: string): boolean
   list(): readonly ParkedAlert[]
+  size(): number
 }
 
 /** @param classOf the class of an alert's rule: one rule may be of two (a reverse shell, a health check) */
@@ -53,5 +54,6 @@ export function createWaiting(classOf: (alert: RuntimeAlert) => string): Waiting
       return true
     },
     list: () => [...entries.values()],
+    size: () => entries.size,
   }
 }

@@ -51,6 +51,8 @@ export interface Writer {
   submit(name: string, change: Change): Promise<Written>
   /** Resolves when nothing is being written. */
   idle(): Promise<void>
+  /** Changes that are not being written yet. */
+  waiting(): number
 }
 
 export function createWriter(options: WriterOptions): Writer {
@@ -151,6 +153,7 @@ export function createWriter(options: WriterOptions): Writer {
         else queue.push({ change, resolve, reject })
         if (!running.has(name)) running.set(name, drain(name))
       }),
+    waiting: () => waiting,
     idle: async () => {
       while (running.size > 0) await Promise.all(running.values())
     },

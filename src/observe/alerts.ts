@@ -1,5 +1,5 @@
 /** What can happen on the alert thread: one function each, which writes the log line and moves the metric together. */
-import { Counter, Gauge } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import { errorText } from './logger.ts'
 import type { Logger } from './logger.ts'
@@ -17,6 +17,12 @@ export interface AlertRequest {
 export interface AlertObserver {
   alertsDecoded(request: AlertRequest): void
   alertRequestRefused(source: string, reason: string): void
+  /** A request with a valid credential was answered or given up. */
+  alertRequestAnswered(request: { readonly source: string; readonly seconds: number }): void
+  /** Requests under way, and the bytes that their bodies are counted as. */
+  alertRequestsInFlight(requests: number, bytes: number): void
+  /** What waits in the correlator: alerts for their container, changes and evidence for the ledger. */
+  waitingCounted(waiting: { readonly alerts: number; readonly changes: number; readonly evidence: number }): void
   /** A request with a valid credential; `name` is one of the configured ones. */
   credentialUsed(name: string, result: string): void
   /** A token could not be verified, because the API server could not be asked. */
@@ -41,13 +47,50 @@ export interface AlertObserver {
   httpError(status: number, error: Error): void
 }
 
-/** Creates the functions and registers their metrics. */
-export function createAlertObserver(logger: Logger, registry: Registry): AlertObserver {
+/**
+ * Creates the functions and registers their metrics.
+ *
+ * @param clock milliseconds since the epoch
+ */
+export function createAlertObserver(
+  logger: Logger,
+  registry: Registry,
+  clock: () => number = () => Date.now(),
+): AlertObserver {
   const registers = [registry]
   const items = new Counter({
     name: 'drawbridge_alerts_total',
     help: 'Alerts by source and by what the decoder made of them.',
     labelNames: ['source', 'result'],
+    registers,
+  })
+  const lastAlert = new Gauge({
+    name: 'drawbridge_last_alert_timestamp_seconds',
+    help: 'When a sensor last sent something that could be decoded, in seconds since the epoch; absent: not since this thread started.',
+    labelNames: ['source'],
+    registers,
+  })
+  const requestSeconds = new Histogram({
+    name: 'drawbridge_alert_request_seconds',
+    help: 'Time from a credential that was let in to the answer, which comes when every effect is durable.',
+    labelNames: ['source'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 10, 30],
+    registers,
+  })
+  const inFlight = new Gauge({
+    name: 'drawbridge_alert_requests_in_flight',
+    help: 'Alert requests under way.',
+    registers,
+  })
+  const inFlightBytes = new Gauge({
+    name: 'drawbridge_alert_bodies_in_flight_bytes',
+    help: 'What the bodies of alert requests under way are counted as; beyond the limit requests are answered 503.',
+    registers,
+  })
+  const waitingItems = new Gauge({
+    name: 'drawbridge_alerts_waiting',
+    help: 'What waits: alerts for their container to be known, changes of verdicts for the ledger, evidence for its next write.',
+    labelNames: ['what'],
     registers,
   })
   const refusedItems = new Counter({
@@ -129,6 +172,7 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
       if (findings > 0) items.inc({ source, result: 'finding' }, findings)
       if (telemetry > 0) items.inc({ source, result: 'telemetry' }, telemetry)
       if (refused.length > 0) items.inc({ source, result: 'refused' }, refused.length)
+      if (findings + telemetry > 0) lastAlert.set({ source }, Math.floor(clock() / 1000))
       for (const { code } of refused) refusedItems.inc({ source, code })
       const [first] = refused
       if (first !== undefined)
@@ -141,6 +185,16 @@ export function createAlertObserver(logger: Logger, registry: Registry): AlertOb
     alertRequestRefused(source, reason) {
       refusedRequests.inc({ source, reason })
       logger.warn({ source, reason }, 'alert request refused')
+    },
+    alertRequestAnswered({ source, seconds }) {
+      requestSeconds.observe({ source }, seconds)
+    },
+    alertRequestsInFlight(requests, bytes) {
+      inFlight.set(requests)
+      inFlightBytes.set(bytes)
+    },
+    waitingCounted(waiting) {
+      for (const [what, count] of Object.entries(waiting)) waitingItems.set({ what }, count)
     },
     credentialUsed(credential, result) {
       credentials.inc({ credential, result })

@@ -1,6 +1,8 @@
 /** The admin listener: `/livez`, `/readyz`, `/metrics` for everybody; `/api/v1/...` with the admin token. */
-import type { Express, RequestHandler } from 'express'
+import type { Express, Request, RequestHandler } from 'express'
 import { credentialChecker } from './credentials.ts'
+import { healthReply } from './health.ts'
+import type { HealthCheck } from './health.ts'
 import {
   bodyOf,
   errorAnswers,
@@ -23,8 +25,12 @@ export interface VerdictApi {
   confirm(name: string, decision: unknown): Promise<unknown>
 }
 
-/** Why the server is not ready: named reasons; empty when it is. */
-export type ReadinessReasons = () => readonly string[]
+/** What the log says and until when; values are passed on as JSON. */
+export interface LogLevelApi {
+  get(): unknown
+  /** Rejects with an error named `InvalidError` for a request that makes no sense. */
+  set(wanted: unknown): Promise<unknown>
+}
 
 const ADMIN_LIMIT_BYTES = 64 * 1024
 
@@ -32,23 +38,27 @@ const ADMIN_LIMIT_BYTES = 64 * 1024
 export function adminApp(options: {
   /** Each of them is accepted; asked at every request, because their file may have changed. */
   readonly adminTokens: () => readonly string[]
-  readonly notReady: ReadinessReasons
+  /** What `/livez` asks: a failure that lasts has the kubelet start the process again. */
+  readonly liveness: readonly HealthCheck[]
+  /** What `/readyz` asks: a failure keeps requests away. */
+  readonly readiness: readonly HealthCheck[]
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   readonly verdicts: VerdictApi
   /** The exceptions with their uses; passed on as JSON. */
   readonly exceptions: () => readonly unknown[]
+  readonly logLevel: LogLevelApi
   readonly onError: (status: number, error: Error) => void
 }): Express {
   const app = newApp()
 
-  app.get('/livez', (_request, response) => {
-    sendReply(response, { status: 200, contentType: 'text/plain; charset=utf-8', body: 'ok\n' })
-  })
-  app.get('/readyz', (_request, response) => {
-    const reasons = options.notReady()
-    const body = reasons.length === 0 ? 'ok\n' : reasons.map((reason) => `not ready: ${reason}\n`).join('')
-    sendReply(response, { status: reasons.length === 0 ? 200 : 503, contentType: 'text/plain; charset=utf-8', body })
-  })
+  for (const [endpoint, checks] of [
+    ['livez', options.liveness],
+    ['readyz', options.readiness],
+  ] as const) {
+    app.get(`/${endpoint}`, (request, response) => {
+      sendReply(response, healthReply(endpoint, checks, request.query['verbose'] !== undefined))
+    })
+  }
   app.get('/metrics', async (_request, response) => {
     const { contentType, text } = await options.metrics()
     sendReply(response, { status: 200, contentType, body: text })
@@ -76,29 +86,46 @@ export function adminApp(options: {
         : jsonReply(200, verdict),
     )
   })
-  for (const [what, wanted] of [
-    ['release', '{"by": ..., "reason": ..., "as": ...}'],
-    ['confirm', '{"by": ..., "reason": ...}'],
-  ] as const) {
-    const path = `/api/v1/verdicts/:name/${what}`
-    app.post(path, requireJson, readBody(ADMIN_LIMIT_BYTES), async (request, response) => {
-      let decision: unknown
+  /** A request with a JSON body; errors that are the caller's answer 400 or 404. */
+  const change =
+    (wanted: string, act: (body: unknown, request: Request) => Promise<unknown>): RequestHandler =>
+    async (request, response) => {
+      let body: unknown
       try {
-        decision = JSON.parse(bodyOf(request).toString('utf8'))
+        body = JSON.parse(bodyOf(request).toString('utf8'))
       } catch {
         sendReply(response, errorReply(400, `the body is not JSON; wanted ${wanted}`))
         return
       }
       try {
-        sendReply(response, jsonReply(200, await options.verdicts[what](String(request.params['name']), decision)))
+        sendReply(response, jsonReply(200, await act(body, request)))
       } catch (error) {
         const { name, message } = error as Error
         if (name === 'NotFoundError') sendReply(response, errorReply(404, message))
         else if (name === 'InvalidError') sendReply(response, errorReply(400, message))
         else throw error
       }
-    })
+    }
+  for (const [what, wanted] of [
+    ['release', '{"by": ..., "reason": ..., "as": ...}'],
+    ['confirm', '{"by": ..., "reason": ...}'],
+  ] as const) {
+    app.post(
+      `/api/v1/verdicts/:name/${what}`,
+      requireJson,
+      readBody(ADMIN_LIMIT_BYTES),
+      change(wanted, (decision, request) => options.verdicts[what](String(request.params['name']), decision)),
+    )
   }
+  app.get('/api/v1/log-level', (_request, response) => {
+    sendReply(response, jsonReply(200, options.logLevel.get()))
+  })
+  app.put(
+    '/api/v1/log-level',
+    requireJson,
+    readBody(ADMIN_LIMIT_BYTES),
+    change('{"level": "debug", "for": "10m"}', (wanted) => options.logLevel.set(wanted)),
+  )
   app.get('/api/v1/exceptions', (_request, response) => {
     sendReply(response, jsonReply(200, { items: options.exceptions() }))
   })

@@ -35,16 +35,14 @@ export type RefusedRequest =
 const MAXIMUM_IN_FLIGHT = 256
 
 /**
- * Bodies under way, all together, each counted as what it may become: its length where that is said and nothing is unpacked, else the limit of its source. More
- * are answered 503 before they are read, so that no sender can fill the memory, which admission shares.
- */
-const IN_FLIGHT_LIMIT_BYTES = 256 * 1024 * 1024
-
-/**
  * Builds the app; it does not listen.
  *
  * @param options.certificateOf the verified client certificate of a connection
- * @param options.now milliseconds of a steady clock, for rate limits
+ * @param options.now milliseconds of a steady clock, for rate limits and durations
+ * @param options.bodiesBytes Bodies under way, all together, each counted as what it may become: its length where that is said and nothing is unpacked, else
+ *   the limit of its source. More are answered 503 before they are read, so that no sender can fill the memory, which admission shares.
+ * @param options.onAnswered counts requests that were let in
+ * @param options.onInFlight tells of requests under way and the bytes they are counted as
  * @param options.onRefused counts requests that never reached a decoder
  * @param options.onCredential counts requests by the name of their credential
  */
@@ -54,6 +52,9 @@ export function alertsApp(options: {
   readonly certificateOf?: ((socket: Socket) => ClientCertificate | undefined) | undefined
   readonly handle: AlertHandler
   readonly now: () => number
+  readonly bodiesBytes: number
+  readonly onAnswered?: (request: { readonly source: string; readonly seconds: number }) => void
+  readonly onInFlight?: (requests: number, bytes: number) => void
   readonly onRefused: (source: string, reason: RefusedRequest) => void
   readonly onCredential: (name: string, result: 'accepted' | 'wrong-source' | 'rate-limited') => void
   readonly onError: (status: number, error: Error) => void
@@ -111,7 +112,7 @@ export function alertsApp(options: {
     const { maxBytes } = reader
     const said = request.headers['content-encoding'] === undefined ? request.headers['content-length'] : undefined
     const bytes = Math.min(Number(said ?? maxBytes) || 0, maxBytes)
-    if (inFlight >= MAXIMUM_IN_FLIGHT || inFlightBytes + bytes > IN_FLIGHT_LIMIT_BYTES) {
+    if (inFlight >= MAXIMUM_IN_FLIGHT || inFlightBytes + bytes > options.bodiesBytes) {
       options.onRefused(source, 'busy')
       later(503, 'too many alert requests at once; try again', 1)
       return
@@ -125,11 +126,16 @@ export function alertsApp(options: {
       return
     }
     options.onCredential(name, 'accepted')
-    inFlight++
-    inFlightBytes += bytes
+    const started = options.now()
+    const underWay = (by: 1 | -1): void => {
+      inFlight += by
+      inFlightBytes += by * bytes
+      options.onInFlight?.(inFlight, inFlightBytes)
+    }
+    underWay(1)
     response.once('close', () => {
-      inFlight--
-      inFlightBytes -= bytes
+      underWay(-1)
+      options.onAnswered?.({ source, seconds: (options.now() - started) / 1000 })
     })
     const sender: Sender = { name, node: result.node }
     Object.assign(response.locals, { sender, limit })

@@ -29,6 +29,8 @@ export interface Listener {
   setCertificate(certificate: string, key: string): void
   /** Trusts this CA from now on. Connections whose certificate was verified by the one before are closed after what is under way on them. */
   setClientCa(clientCa: string): void
+  /** Goes on as before, but every answer from now on ends its connection: clients that keep connections move to another replica. */
+  refuseKeepAlive(): void
   /** Stops accepting, answers what is under way with `Connection: close`, and resolves when the last one is answered or after the grace time. */
   drain(graceMilliseconds: number): Promise<void>
 }
@@ -42,6 +44,11 @@ const MAXIMUM_CONNECTIONS = 4096
 /** Starts listening; rejects with a message that says which option to change when the port is taken. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   let draining = false
+  const underWay = new Set<ServerResponse>()
+  const refuseKeepAlive = (): void => {
+    draining = true
+    for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close')
+  }
   let secure = { cert: options.certificate, key: options.key, ca: options.clientCa }
   // Which client CA a connection was verified by: the first, the second, ...
   let authority = 0
@@ -56,6 +63,8 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       rejectUnauthorized: false,
     },
     (request: IncomingMessage, response: ServerResponse) => {
+      underWay.add(response)
+      response.once('close', () => underWay.delete(response))
       if (draining) response.setHeader('Connection', 'close')
       if (options.clientCa !== undefined) {
         response.once('finish', () => {
@@ -107,8 +116,9 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       authority++
       server.closeIdleConnections()
     },
+    refuseKeepAlive,
     async drain(graceMilliseconds) {
-      draining = true
+      refuseKeepAlive()
       await new Promise<void>((resolve) => {
         const force = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
         // Requests that began before the drain carry no `Connection: close`: their connections become idle when they are answered.

@@ -17,6 +17,7 @@ const NO_ACTIONS: CliActions = {
   serve: () => Promise.reject(new Error('serve was called')),
   openVerdicts: () => Promise.reject(new Error('openVerdicts was called')),
   openExceptions: () => Promise.reject(new Error('openExceptions was called')),
+  doctor: () => Promise.reject(new Error('doctor was called')),
   openWorkloads: () => Promise.reject(new Error('openWorkloads was called')),
   openScan: () => Promise.reject(new Error('openScan was called')),
   manifests: () => Promise.reject(new Error('manifests was called')),

@@ -8,6 +8,14 @@ import type { ShippedRule } from '../../src/alerts/rules/types.ts'
 import type { Detector } from '../../src/alerts/types.ts'
 import { CHECKS } from '../../src/policy/checks/index.ts'
 import type { Check } from '../../src/policy/types.ts'
+import { Registry } from 'prom-client'
+import { createAdmissionObserver } from '../../src/observe/admission.ts'
+import { createAlertObserver } from '../../src/observe/alerts.ts'
+import { createCertificateObserver } from '../../src/observe/certificates.ts'
+import { createLogger } from '../../src/observe/logger.ts'
+import { createOperationObserver } from '../../src/observe/operation.ts'
+import { observeProcess, observeThread } from '../../src/observe/process.ts'
+import { EXAMPLE, examine } from '../doctor/support.ts'
 import { readPage, root } from './markdown.ts'
 
 const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
@@ -64,6 +72,51 @@ function checks(): string {
   return table(['check', 'what it holds pods to', 'profiles', 'versions', 'replaces'], rows)
 }
 
+/** Every metric of both threads, as the server registers them. */
+function shippedMetrics(): readonly { name: string; type: string; labelNames: readonly string[]; help: string }[] {
+  const registry = new Registry()
+  const logger = createLogger({ level: 'silent', thread: 'test' })
+  for (const create of [
+    createAdmissionObserver,
+    createAlertObserver,
+    createCertificateObserver,
+    createOperationObserver,
+  ] as const)
+    create(logger, registry)
+  observeThread('admission', registry)
+  observeProcess('0', registry)
+  return (registry.getMetricsAsArray() as unknown as ReturnType<typeof shippedMetrics>).toSorted((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )
+}
+
+const metrics = (): string =>
+  table(
+    ['metric', 'type', 'labels', 'what it says'],
+    shippedMetrics().map(({ name, type, labelNames, help }) => [
+      code(name),
+      type,
+      labelNames.map(code).join(', '),
+      help.replaceAll('|', '\\|'),
+    ]),
+  )
+
+const example = await examine(EXAMPLE)
+const doctorExample = (): string =>
+  `\n\`\`\`\n$ drawbridge doctor --kubeconfig ~/.kube/config\n${example.text}\`\`\`\n\n`
+
+describe('metrics', () => {
+  it('have labels of few values: never a pod, a name or a text of somebody else', () => {
+    const labels = new Set(shippedMetrics().flatMap(({ labelNames }) => labelNames))
+    assert.deepEqual(
+      [...labels].toSorted(),
+      'cache certificate check code credential decision listener mode node outcome part phase quantile reason result source status thread version webhook what'.split(
+        ' ',
+      ),
+    )
+  })
+})
+
 describe('generated tables', () => {
   for (const [page, name, write] of [
     ['docs/rules.md', 'classes', classes],
@@ -89,6 +142,8 @@ describe('generated tables', () => {
         ),
     ],
     ['docs/checks.md', 'checks', checks],
+    ['docs/operations.md', 'metrics', metrics],
+    ['docs/operations.md', 'doctor', doctorExample],
   ] as const) {
     it(`${page} has the ${name} of the code`, () => {
       const text = readPage(page)

@@ -55,6 +55,7 @@ async function parse(argv: readonly string[]): Promise<string> {
       openExceptions: () => Promise.reject(new Error('reached')),
       openWorkloads: () => Promise.reject(new Error('reached')),
       openScan: () => Promise.reject(new Error('reached')),
+      doctor: () => Promise.resolve(0),
       manifests: () => Promise.resolve(''),
     },
     '0',

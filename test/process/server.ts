@@ -112,6 +112,7 @@ export class RunningProgram {
     data: string,
     extra: readonly string[] = [],
     mode: readonly string[] = ['--standalone'],
+    env: NodeJS.ProcessEnv = {},
   ): Promise<RunningProgram> {
     const child = spawn(
       process.execPath,
@@ -119,6 +120,7 @@ export class RunningProgram {
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         cwd: data,
+        env: { ...process.env, ...env },
       },
     )
     const killNow = (): void => void child.kill('SIGKILL')

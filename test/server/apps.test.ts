@@ -201,6 +201,7 @@ describe('the webhook app', () => {
 describe('the alerts app', () => {
   const refused: string[] = []
   const app = alertsApp({
+    bodiesBytes: 256 * 1024 * 1024,
     sources: [
       { name: 'falco', maxBytes: ALERT_LIMIT_BYTES },
       { name: 'falcosidekick', maxBytes: 1000 },
@@ -402,7 +403,7 @@ describe('the alerts app', () => {
 })
 
 describe('the admin app', () => {
-  let reasons: string[] = []
+  let problem: string | undefined
   const decided =
     (what: string) =>
     (name: string, decision: unknown): Promise<unknown> => {
@@ -413,7 +414,18 @@ describe('the admin app', () => {
     }
   const app = adminApp({
     adminTokens: () => [TOKEN],
-    notReady: () => reasons,
+    liveness: [{ name: 'alert-thread', problem: () => undefined }],
+    readiness: [
+      { name: 'tls', problem: () => undefined },
+      { name: 'verdicts', problem: () => problem },
+    ],
+    logLevel: {
+      get: () => ({ level: 'info' }),
+      set: (wanted) =>
+        (wanted as { level?: string }).level === 'debug'
+          ? Promise.resolve({ level: 'debug' })
+          : Promise.reject(Object.assign(new Error('level must be one of'), { name: 'InvalidError' })),
+    },
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'metric 1\n' }),
     exceptions: () => [{ name: 'legacy' }],
     verdicts: {
@@ -432,11 +444,28 @@ describe('the admin app', () => {
     assert.equal((await supertest(app).get('/metrics')).text, 'metric 1\n')
   })
 
-  it('names every reason for not being ready', async () => {
-    reasons = ['verdicts are loading', 'draining']
-    const response = await supertest(app).get('/readyz')
-    reasons = []
-    assert.deepEqual([response.status, response.text], [503, 'not ready: verdicts are loading\nnot ready: draining\n'])
+  it('names each check as kube-apiserver does, when it is asked for and when one failed', async () => {
+    const get = (path: string): supertest.Test => supertest(app).get(path)
+    assert.equal((await get('/livez?verbose')).text, '[+]alert-thread ok\nlivez check passed\n')
+    assert.equal((await get('/readyz?verbose=1')).text, '[+]tls ok\n[+]verdicts ok\nreadyz check passed\n')
+    problem = 'being loaded'
+    for (const path of ['/readyz', '/readyz?verbose']) {
+      const { status, text } = await get(path)
+      assert.deepEqual([status, text], [503, '[+]tls ok\n[-]verdicts failed: being loaded\nreadyz check failed\n'])
+    }
+    problem = undefined
+    assert.equal((await get('/readyz')).status, 200)
+  })
+
+  it('shows and changes the log level', async () => {
+    const put = (body: string): supertest.Test =>
+      authorized(supertest(app).put('/api/v1/log-level')).set('Content-Type', 'application/json').send(body)
+    assert.deepEqual((await authorized(supertest(app).get('/api/v1/log-level'))).body, { level: 'info' })
+    assert.deepEqual((await put('{"level":"debug"}')).body, { level: 'debug' })
+    const { status, body } = await put('{"level":"loud"}')
+    assert.deepEqual([status, body], [400, { error: 'level must be one of' }])
+    assert.match((await put('debug')).body.error, /^the body is not JSON; wanted /)
+    assert.equal((await supertest(app).put('/api/v1/log-level').send({ level: 'debug' })).status, 401)
   })
 
   it('wants the admin token for everything else', async () => {

@@ -256,6 +256,7 @@ describe('the alerts app and its senders', () => {
   let answer: TokenAnswer = { kind: 'unavailable' }
   let alerts: number | undefined
   const app = alertsApp({
+    bodiesBytes: 256 * 1024 * 1024,
     sources: ['falco', 'tracee'].map((name) => ({ name, maxBytes: 1000 })),
     authenticate: createAuthenticator(
       [

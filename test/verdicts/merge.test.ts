@@ -100,6 +100,10 @@ const hostileFacts: fc.Arbitrary<VerdictFacts> = fc
     ),
   }))
 
+/** Merging is associative while nothing has to be dropped for the bound of bytes; no item here is longer than the margin. */
+const nothingIsDropped = (list: readonly VerdictFacts[]): boolean =>
+  Buffer.byteLength(JSON.stringify(list.reduce(mergeFacts, noFacts))) < MAX_FACTS_BYTES - 700
+
 const releasedAt = (at: number) => ({ ...noFacts, release: { by: 'ann', reason: 'ok', at, as: 'fixed' as const } })
 
 describe('verdicts/merge', () => {
@@ -123,6 +127,7 @@ describe('verdicts/merge', () => {
       fc.property(someFacts(3), someFacts(3), someFacts(3), (a, b, c) => {
         assert.deepEqual(mergeFacts(a, b), mergeFacts(b, a))
         assert.deepEqual(mergeFacts(a, a), a)
+        fc.pre(nothingIsDropped([a, b, c]))
         assert.deepEqual(mergeFacts(mergeFacts(a, b), c), mergeFacts(a, mergeFacts(b, c)))
       }),
     )
@@ -137,6 +142,7 @@ describe('verdicts/merge', () => {
             fc.tuple(fc.constant(list), fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2 })),
           ),
         ([list, shuffled]) => {
+          fc.pre(nothingIsDropped(list))
           assert.deepEqual(shuffled.reduce(mergeFacts, noFacts), list.reduce(mergeFacts, noFacts))
         },
       ),

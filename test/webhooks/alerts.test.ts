@@ -39,6 +39,7 @@ function endpoint(fails = false): {
     },
   })
   const app = alertsApp({
+    bodiesBytes: 256 * 1024 * 1024,
     sources: sources.map(({ name }) => ({ name, maxBytes: 16 * 1024 * 1024 })),
     authenticate: createAuthenticator([{ name: 'all', tokens: [TOKEN] }]),
     handle,

@@ -11,6 +11,8 @@ import { StringDecoder } from 'node:string_decoder'
 
 import { KubeConfig } from '@kubernetes/client-node'
 
+import { networkHint } from './networkHints.ts'
+
 /** The API server refused or could not be reached. `message` is one line for people and says what to do where that is known. */
 export class KubernetesError extends Error {
   override readonly name = 'KubernetesError'
@@ -59,6 +61,11 @@ export interface KubernetesClient {
     settings?: RequestSettings,
   ): Promise<unknown>
   /**
+   * One GET of something that is not JSON, for example metrics through the API server's proxy.
+   * @throws KubernetesError for every failure
+   */
+  requestText(path: string, timeoutMs?: number): Promise<string>
+  /**
    * One watch request. Resolves when the server ends it (as it does every few minutes) or `signal` aborts it.
    * @param idleMs give up when nothing, not even a bookmark, arrives for so long
    * @throws KubernetesError for every failure, a line that is not JSON among them
@@ -81,6 +88,8 @@ const DEFAULT_TIMEOUT_MS = 30_000
 const DEFAULT_IDLE_MS = 180_000
 /** Above the largest list page; a single object is at most 1.5 MiB in etcd. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
+/** Metrics are tens of kilobytes; who answers for a pod is not known. */
+const MAX_TEXT_BYTES = 8 * 1024 * 1024
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 
 /**
@@ -181,6 +190,17 @@ export function createClient(config: KubeConfig): KubernetesClient {
     return json
   }
 
+  const requestText: KubernetesClient['requestText'] = async (path, timeoutMs = DEFAULT_TIMEOUT_MS) => {
+    try {
+      const options = await open('GET', path, undefined, { headers: { accept: 'text/plain' } })
+      const { status, text } = await exchange(options, undefined, timeoutMs, MAX_TEXT_BYTES)
+      if (status >= 200 && status <= 299) return text
+      throw refusal(status, parse(text), 'GET', path)
+    } catch (error) {
+      throw explain(error, cluster.server)
+    }
+  }
+
   const watch: KubernetesClient['watch'] = async (path, query, onEvent, signal, idleMs = DEFAULT_IDLE_MS) => {
     try {
       const options = await open('GET', path, { ...query, watch: '1', allowWatchBookmarks: 'true' }, { signal })
@@ -194,6 +214,7 @@ export function createClient(config: KubeConfig): KubernetesClient {
   return {
     server: cluster.server,
     request,
+    requestText,
     watch,
     serverTime: () => told && told.time + Math.floor(performance.now() - told.at),
     close: () => agent.destroy(),
@@ -290,25 +311,12 @@ function refusal(status: number, json: unknown, method: string, path: string): K
   return new KubernetesError(status, reason, hint === undefined ? said : `${hint}: ${said}`)
 }
 
-const NETWORK_HINTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused: is the API server running there?',
-  ENOTFOUND: 'the host name is unknown',
-  EAI_AGAIN: 'the host name cannot be resolved now',
-  ECONNRESET: 'the connection was reset',
-  ETIMEDOUT: 'no answer in time',
-  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not signed by the kubeconfig's certificate-authority",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is not signed by the kubeconfig's certificate-authority",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not signed by the kubeconfig's certificate-authority",
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-}
-
 function explain(error: unknown, server: string): KubernetesError {
   if (error instanceof KubernetesError) return error
   const { code, name } = error as { code?: unknown; name?: unknown }
   if (name === 'TimeoutError' || (name === 'AbortError' && code === 'ABORT_ERR')) {
     return new KubernetesError(0, 'Timeout', `the Kubernetes API at ${server} did not answer in time`)
   }
-  const hint = typeof code === 'string' && Object.hasOwn(NETWORK_HINTS, code) ? NETWORK_HINTS[code] : firstLine(error)
+  const hint = networkHint(code) ?? firstLine(error)
   return new KubernetesError(0, 'Unreachable', `the Kubernetes API at ${server} cannot be reached: ${hint}`)
 }

@@ -27,6 +27,7 @@ import type { SafetyNetKeeper, SafetyNetOptions } from './safetyNet.ts'
 import { reviewToken } from './tokenReview.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
+import { readWebhookConfigurations } from './webhookConfigurations.ts'
 import { shareWrites } from './writeShare.ts'
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
@@ -63,6 +64,10 @@ export interface AdmissionView<T> {
   readonly profiles: Pick<Profiles<T>, 'get' | 'list' | 'read' | 'generation'>
   /** Keeps the parameters of the safety net from now on, looking again when a profile, an exception or the brake has changed. Stopped with the view. */
   keepSafetyNet(options: Pick<SafetyNetOptions, 'content' | 'onInStep'>): Pick<SafetyNetKeeper, 'changed'>
+  /** What is followed, by name: whether it was read, and seconds since the API server last said anything about it. */
+  readonly caches: Readonly<Record<string, { readonly isSynced: () => boolean; readonly age: () => number }>>
+  /** The registered webhook configurations as they are now, unchecked. Rejects when they cannot be read. */
+  readWebhooks(): ReturnType<typeof readWebhookConfigurations>
   stop(): Promise<void>
 }
 
@@ -169,6 +174,8 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
       })
       return safetyNet
     },
+    caches: { namespaces, profiles, exceptions },
+    readWebhooks: () => readWebhookConfigurations(client),
     async stop() {
       clearInterval(timer)
       await stop()

@@ -28,6 +28,9 @@ export interface ExceptionsOptions {
 export interface Exceptions extends Pick<ExceptionSource, 'find' | 'list'> {
   /** Counts one confirmed use for each name: in memory, written later. */
   recordUse(names: readonly string[], by: string): void
+  readonly isSynced: () => boolean
+  /** Seconds since the API server last said anything about them. */
+  readonly age: () => number
   /** Resolves when every exception is known. Rejects with what to do when the CRD is missing, or with what went wrong last. */
   synced(timeoutMs: number): Promise<void>
   /** Writes what is still only in memory, then ends the watch. */
@@ -157,6 +160,8 @@ export function watchExceptions(options: ExceptionsOptions): Exceptions {
   return {
     find: (name) => cache.get(name)?.reading,
     list: () => [...cache.values()],
+    isSynced: cache.isSynced,
+    age: cache.age,
     recordUse: (names, by) => {
       for (const name of names) {
         if (cache.get(name) === undefined) continue

@@ -38,6 +38,8 @@ export interface ListWatch<T> {
   readonly size: () => number
   /** True between the first complete list and `stop`. Stays true while a lost watch is repaired. */
   readonly isSynced: () => boolean
+  /** Seconds since the API server last said anything about these objects: bookmarks come about once a minute. */
+  readonly age: () => number
   readonly values: () => IterableIterator<T>
   /** Takes in an object that a write of our own brought back, unless something newer is already known. */
   readonly inject: (object: unknown) => void
@@ -102,6 +104,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     problem: new KubernetesError(0, 'Timeout', 'not listed yet'),
   }
   const waiting = new Set<() => void>()
+  let heardAt = performance.now()
 
   /** A callback that throws is a bug elsewhere; it must not cost the watch. */
   const tell = (call: (() => void) | undefined): void => {
@@ -188,6 +191,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     for (const [key, entry] of entries) if (!seen.has(key) && !isLater(entry.version, version)) remove(key, version)
     state.synced = true
     state.paged = true
+    heardAt = performance.now()
     tell(options.onSynced)
     for (const wake of waiting) wake()
     return version
@@ -198,6 +202,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     const position = { version, lost: false }
     const onEvent = (event: WatchEvent): void => {
       if (position.lost || abort.signal.aborted) return
+      heardAt = performance.now()
       if (event.type === 'ERROR') {
         position.lost = true
         const { message } = (event.object ?? {}) as { message?: unknown }
@@ -261,6 +266,7 @@ export function listWatch<T>(options: ListWatchOptions<T>): ListWatch<T> {
     get: (key) => entries.get(key)?.value,
     size: () => entries.size,
     isSynced: () => state.synced,
+    age: () => (performance.now() - heardAt) / 1000,
     values: function* values() {
       for (const entry of entries.values()) yield entry.value
     },

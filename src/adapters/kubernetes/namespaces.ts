@@ -30,6 +30,8 @@ export interface Namespaces {
   readonly all: () => ReadonlyMap<string, Labels>
   synced(timeoutMs: number): Promise<void>
   readonly isSynced: () => boolean
+  /** Seconds since the API server last said anything about them. */
+  readonly age: () => number
   stop(): Promise<void>
 }
 
@@ -134,6 +136,7 @@ export function watchNamespaces(options: NamespacesOptions): Namespaces {
     all: () => new Map([...cache.values()].map(({ name, labels }) => [name, labels])),
     synced: cache.synced,
     isSynced: cache.isSynced,
+    age: cache.age,
     stop: cache.stop,
   }
 }

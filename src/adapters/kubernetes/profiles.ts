@@ -27,6 +27,9 @@ export interface Profiles<T> {
   readonly read: (name: string) => Promise<void>
   /** Another number after every change: whoever keeps results that profiles went into must forget them then. */
   readonly generation: () => number
+  readonly isSynced: () => boolean
+  /** Seconds since the API server last said anything about them. */
+  readonly age: () => number
   readonly synced: (timeoutMs: number) => Promise<void>
   readonly stop: () => Promise<void>
 }
@@ -90,6 +93,8 @@ export function watchProfiles<T extends object>(options: ProfilesOptions<T>): Pr
       return done
     },
     generation: () => generation,
+    isSynced: cache.isSynced,
+    age: cache.age,
     synced: async (timeoutMs) => {
       try {
         await cache.synced(timeoutMs)

@@ -30,6 +30,7 @@ function slowServer(now: () => number = () => 0): { readonly namespaces: Namespa
         : new Promise((answer, fail) => {
             reads.push({ name: path.slice(LIST.length + 1), timeoutMs: settings?.timeoutMs, answer, fail })
           }),
+    requestText: () => Promise.reject(new Error('not asked')),
     watch: (_path, _query, _onEvent, signal) =>
       new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
     serverTime: () => undefined,

@@ -1,0 +1,34 @@
+/**
+ * How the memory of a container is shared out.
+ *
+ * Node 24 gives every thread the same limit: half of a container's memory, at least 256 MiB (measured: 256 MiB each in a container of 256 and of 512 MiB, 512 MiB
+ * in one of 1 GiB). Two threads of that size and what lies outside of heaps do not fit, and the kernel then ends the whole process. So the alert thread, which
+ * others can fill, gets a quarter: it ends alone, and admission goes on.
+ */
+import { totalmem } from 'node:os'
+
+const MEBIBYTE = 1024 * 1024
+/** The thread needs 25 MiB to start, and room for one batch of the audit log beside it. */
+const SMALLEST_HEAP = 64
+/** What Node gives a thread where memory is plenty. */
+const LARGEST_HEAP = 4096
+/** Bodies of alerts under way lie outside of heaps. No more than this, however large the container. */
+const MOST_BODIES = 256 * MEBIBYTE
+/** Two batches of the audit log, which is the largest that is taken (16 MiB). */
+const LEAST_BODIES = 32 * MEBIBYTE
+
+/** Bytes that this process may use: the limit of its container, or all of the machine. */
+export function memoryLimit(): number {
+  const constrained = process.constrainedMemory()
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
+}
+
+/** The alert thread's heap in MiB. @param limit bytes */
+export function alertHeapMegabytes(limit: number): number {
+  return Math.min(LARGEST_HEAP, Math.max(SMALLEST_HEAP, Math.floor(limit / 4 / MEBIBYTE)))
+}
+
+/** Bytes of alert bodies that may be under way together: an eighth of the memory. @param limit bytes */
+export function alertBodiesBytes(limit: number): number {
+  return Math.min(MOST_BODIES, Math.max(LEAST_BODIES, Math.floor(limit / 8)))
+}
