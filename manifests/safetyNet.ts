@@ -299,6 +299,8 @@ export function safetyNetObjects(options: SafetyNetOptions): readonly Kubernetes
         // docs/decisions/0009-safety-net.md
         paramRef: { name: SAFETY_NET, parameterNotFoundAction: 'Allow' },
         matchResources: {
+          // The API server's default, written down so that the object reads as it is kept.
+          matchPolicy: 'Equivalent',
           namespaceSelector: {
             matchExpressions: [
               { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: excludedNamespaces(ownNamespace) },

@@ -156,7 +156,7 @@ describe('drawbridge doctor on a real API server', function () {
       'webhooks',
     )
     patch({ op: 'remove', path: '/webhooks/1' })
-    await repairs([/verdicts\.drawbridge\.dev is missing, should be registered$/], 'webhooks')
+    await repairs([/enforce-net\.drawbridge\.dev is missing, should be registered$/], 'webhooks')
   })
 
   it('says in the log of the server what it would register otherwise', async () => {

@@ -1,0 +1,135 @@
+/** What an operator does with an installation on a real node: `drawbridge doctor`, and the log level without a shell. */
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { request } from 'node:https'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { waitFor } from '../cluster/harness.ts'
+import type { NodeCluster } from '../cluster/harness.ts'
+import { root } from '../docs/markdown.ts'
+import { installation, rolledOut } from './shared.ts'
+
+interface Finding {
+  readonly check: string
+  readonly level: string
+  readonly found: string
+  readonly todo?: string
+}
+
+describe('operating an installation on a real node', () => {
+  let cluster: NodeCluster
+  before(() => {
+    ;({ cluster } = installation())
+  })
+
+  const doctor = (): { readonly code: number | null; readonly findings: readonly Finding[] } => {
+    const args = ['bin/drawbridge.js', 'doctor', '--kubeconfig', cluster.kubeconfig, '-o', 'json']
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+    assert.equal(stderr, '')
+    return { code: status, findings: (JSON.parse(stdout) as { readonly findings: Finding[] }).findings }
+  }
+  const of = (findings: readonly Finding[], check: string): readonly Finding[] =>
+    findings.filter((finding) => finding.check === check)
+  const secret = async (name: string, key: string): Promise<string> => {
+    const path = `jsonpath={.data.${key.replaceAll('.', String.raw`\.`)}}`
+    return Buffer.from(await cluster.must(['-n', 'drawbridge', 'get', 'secret', name, '-o', path]), 'base64').toString()
+  }
+
+  /** As Falco does it, to the Service: userinfo in the URL, the CA of the Secret. */
+  async function sendAlert(): Promise<number | undefined> {
+    const address = await cluster.must([
+      '-n',
+      'drawbridge',
+      'get',
+      'service',
+      'drawbridge',
+      '-o',
+      'jsonpath={.spec.clusterIP}',
+    ])
+    const [token, ca] = [await secret('drawbridge-tokens', 'alert-token'), await secret('drawbridge-tls', 'ca.crt')]
+    const alert = readFileSync(join(root, 'examples/alerts/dropped-executable.json'), 'utf8')
+    return new Promise((resolve, reject) => {
+      const sent = request(
+        {
+          host: address,
+          servername: 'drawbridge.drawbridge.svc',
+          port: 8444,
+          path: '/alerts/falco',
+          method: 'POST',
+          auth: `falco:${token}`,
+          ca,
+          headers: { 'content-type': 'application/json' },
+        },
+        (response) => {
+          response.resume()
+          response.on('end', () => resolve(response.statusCode))
+        },
+      )
+      sent.on('error', reject)
+      sent.end(alert.replace('@TIME@', new Date().toISOString()))
+    })
+  }
+
+  it('doctor finds nothing wrong but that no sensor has sent anything, and is content when one has', async () => {
+    const before = doctor()
+    assert.deepEqual(
+      before.findings.filter(({ level }) => level === 'problem' || level === 'unknown'),
+      [],
+    )
+    assert.match(
+      of(before.findings, 'sensors')
+        .map(({ found }) => found)
+        .join(),
+      /no sensor has sent an alert/,
+    )
+    assert.equal(await sendAlert(), 200)
+    const after = doctor()
+    assert.equal(after.code, 0)
+    assert.match(
+      of(after.findings, 'sensors')
+        .map(({ level, found }) => `${level} ${found}`)
+        .join(),
+      /^ok .*falco/,
+    )
+    assert.match(
+      of(after.findings, 'replicas')
+        .map(({ level, found }) => `${level} ${found}`)
+        .join(),
+      /^ok 2 of 2 replicas ready/,
+    )
+  })
+
+  it('doctor says that nobody answers at the Service, and what to do', async () => {
+    await cluster.must(['-n', 'drawbridge', 'scale', 'deployment/drawbridge', '--replicas=0'])
+    const endpoints = ['-n', 'drawbridge', 'get', 'endpointslices', '-o', 'jsonpath={.items[*].endpoints[*].addresses}']
+    await waitFor(async () => (await cluster.must(endpoints)) === '', 60_000, 'no endpoint')
+    await waitFor(() => of(doctor().findings, 'reachable')[0]?.level === 'problem', 30_000, 'a problem')
+    const { code, findings } = doctor()
+    assert.equal(code, 1)
+    const [unreachable] = of(findings, 'reachable')
+    assert.match(unreachable?.found ?? '', /refused|endpoints/)
+    assert.ok(unreachable?.todo !== undefined && unreachable.todo !== '')
+    await cluster.must(['-n', 'drawbridge', 'scale', 'deployment/drawbridge', '--replicas=2'])
+    await rolledOut(cluster)
+    await waitFor(() => of(doctor().findings, 'reachable')[0]?.level === 'ok', 60_000, 'doctor to be content')
+  })
+
+  it('the log level changes by the line of docs/operations.md, in an image without a shell', async () => {
+    const page = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+    const line = /^\$ (kubectl .* log-level debug .*)$/m.exec(page)?.[1]
+    assert.ok(line !== undefined)
+    const environment = {
+      ...process.env,
+      KUBECONFIG: cluster.kubeconfig,
+      PATH: `${cluster.bin}:${process.env['PATH']}`,
+    }
+    execFileSync('bash', ['-o', 'pipefail', '-c', line], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    const pods = await cluster.must(['-n', 'drawbridge', 'get', 'pods', '-o', 'name'])
+    for (const pod of pods.trim().split('\n'))
+      assert.match(
+        await cluster.must(['-n', 'drawbridge', 'logs', pod]),
+        /"logLevel":"debug".*the log level was changed/,
+      )
+  })
+})
