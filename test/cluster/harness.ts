@@ -9,7 +9,7 @@
  * removes what a killed run left.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -22,6 +22,9 @@ export { NoClusterError } from './programs.ts'
 export type { Outcome } from './programs.ts'
 
 const SCRIPT = join(HERE, 'cluster.sh')
+
+/** Where the node's containerd keeps what it knows of running containers: `STATE` of the script. */
+const TASKS = '/run/drawbridge-test-node/io.containerd.runtime.v2.task/k8s.io'
 
 export interface Cluster {
   /** Path of the administrator's kubeconfig. */
@@ -64,6 +67,10 @@ export interface NodeCluster extends Cluster {
    * @param files path in the image -> a file, a folder, or `@TARGET` for a symbolic link
    */
   makeImage(name: string, files: Readonly<Record<string, string>>, entrypoint: readonly string[]): Promise<void>
+  /** Copies a folder of seccomp profiles to where the kubelet looks for `localhostProfile: drawbridge/NAME.json`. */
+  installSeccompProfiles(folder: string): void
+  /** The first process of a container, by the id that the pod's status has. */
+  pidOf(containerId: string): number
   /** The power fails and comes back: control plane, kubelet, every container. Resolves when the node is ready. */
   reboot(): Promise<void>
 }
@@ -258,6 +265,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)
       await script('image', name, pairs.join(','), ...entrypoint)
     },
+    installSeccompProfiles: (folder) => {
+      cpSync(folder, join(directory, 'kubelet/seccomp/drawbridge'), { recursive: true })
+    },
+    pidOf: (containerId) => Number(readFileSync(join(TASKS, containerId, 'init.pid'), 'utf8')),
     reboot: async () => void (await script('reboot')),
   }
   return node
