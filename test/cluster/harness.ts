@@ -43,7 +43,8 @@ export interface Cluster {
   userKubeconfig(name: string, groups?: readonly string[]): Promise<string>
   /** Takes the API server away until `startApiServer`. etcd keeps running. */
   stopApiServer(): Promise<void>
-  startApiServer(): Promise<void>
+  /** @param more flags beside those that it was first started with, until it is stopped again */
+  startApiServer(more?: readonly string[]): Promise<void>
   stop(): Promise<void>
 }
 
@@ -58,6 +59,9 @@ export interface ClusterOptions {
 
 /** A cluster with a node. */
 export interface NodeCluster extends Cluster {
+  /** The address of the node: of everything that listens on this machine for its pods. */
+  readonly address: string
+  readonly containerdSocket: string
   /** Puts a docker-archive among the images of the node. */
   importImage(archive: string): Promise<void>
   /**
@@ -251,7 +255,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     hasControllers: existsSync(join(bin, 'kube-controller-manager')),
     userKubeconfig: (name, groups = []) => script('user', name, ...groups),
     stopApiServer: async () => void (await script('apiserver', 'stop')),
-    startApiServer: async () => void (await script('apiserver', 'start')),
+    startApiServer: async (more = []) => void (await script('apiserver', 'start', ...more)),
     stop: async () => {
       await script('down')
       process.removeListener('exit', downNow)
@@ -260,6 +264,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   if (!options.node) return cluster
   const node: NodeCluster = {
     ...cluster,
+    address: '10.123.0.1',
+    containerdSocket: join(directory, 'containerd.sock'),
     importImage: async (archive) => void (await script('import', archive)),
     async makeImage(name, files, entrypoint) {
       const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)

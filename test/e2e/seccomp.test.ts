@@ -12,9 +12,12 @@ import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
 import { compile, syscallNumbers } from './compile.ts'
 import { AUDIT_ARCH, runFilter, VERDICT } from './filter.ts'
+import { IMAGE } from './image.ts'
 import { installation, runPod } from './shared.ts'
+import { ZipApp } from './zipapp.ts'
 
 const CALLS = 'registry.example/calls:1'
+const ZIPAPP = 'registry.example/zipapp:seccomp'
 const EPERM = 1
 const ENOSYS = 38
 
@@ -76,6 +79,7 @@ const pod = (name: string): Readonly<Record<string, unknown>> => ({
 describe('seccomp profiles on a real node', () => {
   let cluster: NodeCluster
   let folder: string
+  let zipapp: ZipApp
 
   before(async function () {
     this.timeout(120_000)
@@ -86,13 +90,20 @@ describe('seccomp profiles on a real node', () => {
     compile(join(programs, 'calls.c'), join(folder, 'calls'), folder)
     compile(join(programs, 'filter.c'), join(folder, 'filter'))
     await cluster.makeImage(CALLS, { 'bin/calls': join(folder, 'calls') }, ['/bin/calls'])
+    zipapp = new ZipApp(cluster)
+    await zipapp.makeImage(ZIPAPP)
     cluster.installSeccompProfiles(join(root, 'manifests/seccomp'))
+    await cluster.createNamespace('seccomp-none')
+    for (const name of Object.keys(seccompProfiles))
+      await cluster.createNamespace(`seccomp-${name}`, { 'drawbridge.dev/seccomp': `localhost.${name}` })
   })
-  after(() => rmSync(folder, { recursive: true, force: true }))
+  after(() => {
+    zipapp?.remove()
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  })
 
-  /** What the program says in a pod of a namespace that asks for this profile: call -> errno. */
-  async function outcome(namespace: string, labels: Readonly<Record<string, string>>): Promise<Map<string, string>> {
-    await cluster.createNamespace(namespace, labels)
+  /** What the program says in a pod of this namespace: call -> errno. */
+  async function outcome(namespace: string): Promise<Map<string, string>> {
     await runPod(cluster, namespace, pod('calls'))
     const text = await waitFor(
       async () => {
@@ -123,14 +134,14 @@ describe('seccomp profiles on a real node', () => {
   }
 
   it('has a baseline: without a profile, root with all capabilities meets EPERM nowhere', async () => {
-    const errnos = await outcome('seccomp-none', {})
+    const errnos = await outcome('seccomp-none')
     for (const [call, errno] of errnos) assert.notEqual(errno, String(EPERM), call)
     assert.equal(errnos.size, denied.length + Object.keys(SPECIAL).length + 2)
   })
 
   for (const [name, profile] of Object.entries(seccompProfiles)) {
     it(`${name} denies with EPERM what it says it denies, and nothing else of what the others deny`, async () => {
-      const errnos = await outcome(`seccomp-${name}`, { 'drawbridge.dev/seccomp': `localhost.${name}` })
+      const errnos = await outcome(`seccomp-${name}`)
       const rules = profile.syscalls
       const passes = (call: string): boolean =>
         rules.some(({ names, action }) => names.includes(call) && action !== 'SCMP_ACT_ERRNO')
@@ -143,6 +154,13 @@ describe('seccomp profiles on a real node', () => {
       assert.equal(errnos.get('clone3'), String(ENOSYS))
       assert.equal(errnos.get('int80'), profile.architectures.includes('SCMP_ARCH_X86') ? '0' : 'SIGSYS')
     })
+
+    if (!name.startsWith('audit-'))
+      it(`${name} lets the workload of examples/ do its work`, async () => {
+        await runPod(cluster, `seccomp-${name}`, zipapp.pod('zipapp', ZIPAPP))
+        const report = await zipapp.run(`seccomp-${name}`, 'zipapp', 'dropped_executable.c')
+        assert.deepEqual([report.call, report.errno], ['execve', 0])
+      })
 
     for (const architecture of ['x86-64', 'arm64'] as const)
       it(`${name} as the kernel has it says the same of every rule for ${architecture}`, async () => {
@@ -169,4 +187,29 @@ describe('seccomp profiles on a real node', () => {
         assert.ok(checked > 250, String(checked))
       })
   }
+
+  /** How `drawbridge --version` ends, in the image that Drawbridge itself runs from: Node. */
+  async function node(namespace: string): Promise<string> {
+    const containers = [{ name: 'main', image: IMAGE, imagePullPolicy: 'Never', args: ['--version'] }]
+    const object = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'node' },
+      spec: { restartPolicy: 'Never', containers },
+    }
+    await cluster.must(['-n', namespace, 'apply', '-f', '-'], JSON.stringify(object))
+    return waitFor(
+      async () => {
+        const phase = await cluster.must(['-n', namespace, 'get', 'pod', 'node', '-o', 'jsonpath={.status.phase}'])
+        return (phase === 'Succeeded' || phase === 'Failed') && phase
+      },
+      30_000,
+      'Node to end',
+    )
+  }
+
+  it('lets Node run under web, and not under no-new-exec-memory, as docs/seccomp.md says', async () => {
+    assert.equal(await node('seccomp-web'), 'Succeeded')
+    assert.equal(await node('seccomp-no-new-exec-memory'), 'Failed')
+  })
 })

@@ -30,9 +30,9 @@ describe('manifests/seccomp', () => {
     })
 
     it(`${name} allows nothing that RuntimeDefault denies`, () => {
-      const default_ = new Set(RUNTIME_DEFAULT_SYSCALLS)
+      const allowed = new Set(RUNTIME_DEFAULT_SYSCALLS)
       assert.deepEqual(
-        [...freely(profile)].filter((call) => !default_.has(call)),
+        [...freely(profile)].filter((call) => !allowed.has(call)),
         [],
       )
       assert.equal(profile.defaultAction, 'SCMP_ACT_ERRNO')
