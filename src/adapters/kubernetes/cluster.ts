@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
+import type { KnownNode } from '../../kube/nodes.ts'
 import { parseReference } from '../../kube/reference.ts'
 import type { ReadHistory } from '../../kube/revisions.ts'
 import type { Labels } from '../../kube/types.ts'
@@ -24,6 +25,7 @@ import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { createRevisions } from './revisions.ts'
 import { keepSafetyNet } from './safetyNet.ts'
 import type { SafetyNetKeeper, SafetyNetOptions } from './safetyNet.ts'
+import { watchSeccompReports } from './seccompReports.ts'
 import { reviewToken } from './tokenReview.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
@@ -32,6 +34,7 @@ import { shareWrites } from './writeShare.ts'
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
 const START_MILLISECONDS = 30_000
+const REPORTS_MILLISECONDS = 5000
 /** A cluster is upgraded rarely, and its version is one small request. */
 const VERSION_MILLISECONDS = 10 * 60_000
 
@@ -68,6 +71,8 @@ export interface AdmissionView<T> {
   readonly caches: Readonly<Record<string, { readonly isSynced: () => boolean; readonly age: () => number }>>
   /** The registered webhook configurations as they are now, unchecked. Rejects when they cannot be read. */
   readWebhooks(): ReturnType<typeof readWebhookConfigurations>
+  /** Every node with the seccomp profiles that it reports; undefined where reports are not followed. */
+  readonly seccompNodes: (() => Iterable<KnownNode>) | undefined
   stop(): Promise<void>
 }
 
@@ -86,6 +91,8 @@ export interface AdmissionWatch<T> {
   readonly namespace: string
   /** What verdicts do where the brake is not set. */
   readonly quarantine: QuarantineMode
+  /** The namespace of nodes' reports about seccomp profiles; undefined: there are none. */
+  readonly seccompReports: string | undefined
   readonly loadProfile: ProfilesOptions<T>['load']
   readonly onBrake: (mode: QuarantineMode, problem: string | undefined) => void
   /** One line for people. */
@@ -121,6 +128,10 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     onChange,
     onProblem,
   })
+  const reports =
+    options.seccompReports === undefined
+      ? undefined
+      : watchSeccompReports({ client, namespace: options.seccompReports, now: () => Date.now(), onProblem })
   const braking = watchBrake({
     client,
     namespace: own,
@@ -133,7 +144,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   })
   const stop = async (): Promise<void> => {
     await Promise.all([uses.stop(), safetyNet?.stop()])
-    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), (await braking).stop()])
+    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), reports?.stop(), (await braking).stop()])
     client.close()
   }
   let minor: number | undefined
@@ -143,6 +154,8 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   try {
     await Promise.all([namespaces, profiles, exceptions].map((watched) => watched.synced(START_MILLISECONDS)))
     await refresh()
+    // Without them pods get RuntimeDefault, so they are waited for; but nothing else depends on them.
+    await reports?.synced(REPORTS_MILLISECONDS).catch((error: Error) => onProblem(error.message))
   } catch (error) {
     await stop()
     throw error
@@ -159,6 +172,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     minor: () => minor,
     all: namespaces.all,
     profiles,
+    seccompNodes: reports?.nodes,
     exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
     readHistory: createRevisions({ client, now: () => performance.now(), onProblem }),
     brake: (await braking).mode,
