@@ -62,6 +62,8 @@ export interface NodeCluster extends Cluster {
   /** The address of the node: of everything that listens on this machine for its pods. */
   readonly address: string
   readonly containerdSocket: string
+  /** The kubelet's --root-dir. */
+  readonly kubeletRoot: string
   /** Puts a docker-archive among the images of the node. */
   importImage(archive: string): Promise<void>
   /**
@@ -266,6 +268,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     ...cluster,
     address: '10.123.0.1',
     containerdSocket: join(directory, 'containerd.sock'),
+    kubeletRoot: join(directory, 'kubelet'),
     importImage: async (archive) => void (await script('import', archive)),
     async makeImage(name, files, entrypoint) {
       const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)

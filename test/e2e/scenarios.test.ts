@@ -11,7 +11,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { CHART } from '../cluster/chartTools.ts'
 import { waitFor } from '../cluster/harness.ts'
 import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
@@ -20,7 +19,8 @@ import { COUNTERMEASURES, describeOutcome, renderTable, SCENARIOS } from './scen
 import type { Countermeasure, Outcome, Scenario } from './scenarios.ts'
 import { playedFalco, realFalco } from './sensors.ts'
 import type { Sensor, Victim } from './sensors.ts'
-import { installation, rolledOut, runPod } from './shared.ts'
+import { installation, runPod } from './shared.ts'
+import { replicas, upgrade } from './upgrade.ts'
 import type { Report } from './zipapp.ts'
 import { ZipApp } from './zipapp.ts'
 
@@ -50,27 +50,6 @@ describe('scenarios on real containers', function () {
   let sensor: Sensor
   let listener: Awaited<ReturnType<typeof startListener>>
 
-  const configure = async (...settings: readonly string[]): Promise<void> => {
-    const drawbridge = installation()
-    const sets = settings.flatMap((setting) => ['--set', setting])
-    const { code, stderr } = drawbridge.helm(
-      'upgrade',
-      'drawbridge',
-      CHART,
-      '--namespace',
-      'drawbridge',
-      '--reset-values',
-      ...sets,
-    )
-    assert.equal(code, 0, stderr)
-    await rolledOut(cluster)
-    // Replicas that end still take connections, and count what nobody reads any more.
-    await waitFor(async () => (await replicas()).length === 2, 60_000, 'the replicas of before to be gone')
-  }
-
-  const replicas = async (): Promise<readonly string[]> =>
-    (await cluster.must(['-n', 'drawbridge', 'get', 'pods', '-o', 'jsonpath={.items[*].metadata.name}'])).split(' ')
-
   before(async () => {
     ;({ cluster } = installation())
     cluster.installSeccompProfiles(join(root, 'manifests/seccomp'))
@@ -78,7 +57,7 @@ describe('scenarios on real containers', function () {
     listener = await startListener(cluster.address)
     const endpoint = await endpointOf(cluster)
     await startAuditWebhook(cluster, endpoint, folder)
-    await configure(BUDGET)
+    await upgrade(BUDGET)
     sensor = PLAYED ? playedFalco(endpoint) : realFalco(cluster, endpoint)
     await sensor.start()
   })
@@ -87,7 +66,7 @@ describe('scenarios on real containers', function () {
     zipapp?.remove()
     await sensor?.stop()
     rmSync(folder, { recursive: true, force: true })
-    if (cluster !== undefined) await configure()
+    if (cluster !== undefined) await upgrade()
   })
 
   const get = (namespace: string, pod: string, path: string): Promise<string> =>
@@ -206,7 +185,7 @@ describe('scenarios on real containers', function () {
       measure(scenario.name, scenario, countermeasure, `${scenario.id}-${column}`)
 
   describe('under preset: strict', () => {
-    before(() => configure(BUDGET, 'config.quarantine.preset=strict'))
+    before(() => upgrade(BUDGET, 'config.quarantine.preset=strict'))
     for (const scenario of SCENARIOS.filter(({ id }) => id === 'capable' || id === 'terminal'))
       for (const [column, countermeasure] of COUNTERMEASURES.entries())
         measure(`${scenario.name}, \`preset: strict\``, scenario, countermeasure, `strict-${scenario.id}-${column}`)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import type { KnownNode } from '../../src/kube/nodes.ts'
 import { mayRunOn } from '../../src/kube/nodes.ts'

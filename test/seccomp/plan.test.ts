@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import { planFolder } from '../../src/seccomp/plan.ts'
 import type { Digests, FolderState, Plan } from '../../src/seccomp/plan.ts'

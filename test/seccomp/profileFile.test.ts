@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import { renderSeccompProfile, seccompProfiles } from '../../manifests/seccompProfiles.ts'
 import { MAX_PROFILE_BYTES, profileName, profileProblem } from '../../src/seccomp/profileFile.ts'
