@@ -34,7 +34,6 @@ import { shareWrites } from './writeShare.ts'
 
 /** How long a start waits for the API server before it gives up with what went wrong last. */
 const START_MILLISECONDS = 30_000
-const REPORTS_MILLISECONDS = 5000
 /** A cluster is upgraded rarely, and its version is one small request. */
 const VERSION_MILLISECONDS = 10 * 60_000
 
@@ -154,8 +153,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   try {
     await Promise.all([namespaces, profiles, exceptions].map((watched) => watched.synced(START_MILLISECONDS)))
     await refresh()
-    // Without them pods get RuntimeDefault, so they are waited for; but nothing else depends on them.
-    await reports?.synced(REPORTS_MILLISECONDS).catch((error: Error) => onProblem(error.message))
+    await reports?.settled()
   } catch (error) {
     await stop()
     throw error

@@ -17,9 +17,12 @@ export interface SeccompReportsOptions {
 export interface SeccompReports {
   /** From memory. A node without a fresh report has no profiles. */
   readonly nodes: () => Iterable<KnownNode>
-  readonly synced: (timeoutMs: number) => Promise<void>
+  /** Resolves when all is known, or after five seconds: without reports pods get RuntimeDefault, and nothing else depends on them. Never rejects. */
+  readonly settled: () => Promise<void>
   readonly stop: () => Promise<void>
 }
+
+const SETTLE_MILLISECONDS = 5000
 
 interface Report {
   readonly renewed: number
@@ -66,7 +69,13 @@ export function watchSeccompReports({ client, namespace, now, onProblem }: Secco
     *nodes() {
       for (const { name, labels } of nodes.values()) yield { name, labels, seccompProfiles: fresh(name) }
     },
-    synced: async (timeoutMs) => void (await Promise.all([nodes.synced(timeoutMs), reports.synced(timeoutMs)])),
+    settled: async () => {
+      try {
+        await Promise.all([nodes, reports].map((watched) => watched.synced(SETTLE_MILLISECONDS)))
+      } catch (error) {
+        onProblem?.(`seccomp reports are not known yet: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    },
     stop: async () => void (await Promise.all([nodes.stop(), reports.stop()])),
   }
 }

@@ -38,7 +38,7 @@ describe('reports of nodes about seccomp profiles', () => {
       now: () => NOW + seconds * 1000,
     })
     try {
-      await reports.synced(1000)
+      await reports.settled()
       const nodes = [...reports.nodes()]
       assert.deepEqual(
         nodes.map(({ name, labels }) => ({ name, labels })),
