@@ -27,6 +27,7 @@ import { keepSafetyNet } from './safetyNet.ts'
 import type { SafetyNetKeeper, SafetyNetOptions } from './safetyNet.ts'
 import { watchSeccompReports } from './seccompReports.ts'
 import { reviewToken } from './tokenReview.ts'
+import { readMinor } from './minor.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
 import { readWebhookConfigurations } from './webhookConfigurations.ts'
@@ -73,14 +74,6 @@ export interface AdmissionView<T> {
   /** Every node with the seccomp profiles that it reports; undefined where reports are not followed. */
   readonly seccompNodes: (() => Iterable<KnownNode>) | undefined
   stop(): Promise<void>
-}
-
-/** The minor version of the cluster (35 for 1.35); undefined where it says none. */
-export async function readMinor(client: KubernetesClient): Promise<number | undefined> {
-  const { minor } = (await client.request('GET', '/version')) as { readonly minor?: unknown }
-  // Some providers append a plus sign.
-  const number = typeof minor === 'string' ? Number.parseInt(minor, 10) : Number.NaN
-  return Number.isInteger(number) ? number : undefined
 }
 
 /** How the admission thread follows a cluster, and what it is told of. `T` is a profile as the policy uses it. */
