@@ -195,7 +195,7 @@ describe('the Helm chart', function () {
       const denied = check(text.replace('drawbridge.dev/exception: drawbridge-seccomp', 'other: value'))
       assert.equal(denied.status, 1)
       const broken = [...denied.stdout.matchAll(/^ {2}- (?:.*\((\w+)\)|(\w+)[ !=].*?):/gm)].map(
-        ([, id, title]) => id ?? title,
+        ([, id, title]) => id ?? title ?? '',
       )
       const exception = find(objectsOf(text), 'AdmissionException', 'drawbridge-seccomp') as unknown as {
         readonly spec: { readonly checks: readonly string[] }
