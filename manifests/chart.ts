@@ -5,7 +5,7 @@
  * What depends on an installation is rendered with a stand-in that no real text holds, and the stand-in is then replaced by a template expression;
  * what depends on a switch is rendered once for each of its values.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { dump, load } from 'js-yaml'
@@ -176,6 +176,21 @@ function safetyNet(): string {
   )
 }
 
+/** The profiles of manifests/seccomp as what `drawbridge seccomp-sync` reads. */
+function seccompProfilesMap(): string {
+  const folder = join(manifestsDirectory(), 'seccomp')
+  const data = Object.fromEntries(
+    readdirSync(folder)
+      .toSorted()
+      .map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
+  )
+  const labels = { 'app.kubernetes.io/name': 'drawbridge' }
+  const metadata = { name: 'drawbridge-seccomp-profiles', namespace: 'drawbridge-seccomp', labels }
+  const text = dump({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }, { lineWidth: -1, noRefs: true })
+  const condition = 'and .Values.seccompSync.enabled (not .Values.seccompSync.configMap)'
+  return generated('manifests/seccomp', choose([[condition, withNamespace(text)]]))
+}
+
 /** The generated templates of the chart: file name below `templates/generated` -> text. */
 export function chartTemplates(): Readonly<Record<string, string>> {
   return {
@@ -183,6 +198,7 @@ export function chartTemplates(): Readonly<Record<string, string>> {
     'guard.yaml': guard(),
     'rbac.yaml': rbac(),
     'safety-net.yaml': safetyNet(),
+    'seccomp-profiles.yaml': seccompProfilesMap(),
     'verdict-guard.yaml': generated(
       'manifests/verdictGuard.ts',
       withNamespace(renderVerdictGuard({ ownNamespace: OWN_NAMESPACE })),

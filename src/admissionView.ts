@@ -6,6 +6,7 @@ import { readNamespaceLabels } from './cli/namespaces.ts'
 import { readProfiles } from './cli/profiles.ts'
 import type { Config } from './config/config.ts'
 import type { ReadHistory } from './kube/revisions.ts'
+import type { KnownNode } from './kube/nodes.ts'
 import type { Labels } from './kube/types.ts'
 import type { AdmissionObserver } from './observe/admission.ts'
 import { loadProfile } from './policy/compileProfile.ts'
@@ -31,6 +32,8 @@ export interface View extends NamespaceSource {
   readonly minor: () => number | undefined
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
+  /** Absent where no node reports its seccomp profiles. */
+  readonly seccompNodes?: (() => Iterable<KnownNode>) | undefined
   readonly profiles: {
     readonly get: FindProfile
     /** Another number after every change. */
@@ -90,6 +93,7 @@ export async function clusterView(
     kubeconfig,
     namespace: config.namespace,
     quarantine: config.quarantine.mode,
+    seccompReports: config.seccomp.reports,
     loadProfile,
     onBrake: (mode, problem) => observer.brakeChanged(mode, problem),
     onProblem: (problem) => observer.clusterProblem(problem),

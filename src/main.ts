@@ -135,6 +135,16 @@ const actions: CliActions = {
     io.out('drawbridge: stopped\n')
     return 0
   },
+  async seccompSync(options) {
+    if (process.env['KUBERNETES_SERVICE_HOST'] === undefined)
+      throw new UnusableError('runs inside a cluster only, as a pod on each node: see docs/seccomp.md')
+    const stop = stopRequested()
+    const { startSeccompSync } = await import('./seccompSync.ts')
+    const sync = startSeccompSync(options)
+    await stop
+    await sync.stop()
+    return 0
+  },
   async openVerdicts({ data, kubeconfig = clusterInPlaceOf(data) }) {
     if (kubeconfig === undefined) return { ...(await localVerdicts(data)), close: () => Promise.resolve() }
     const { openClusterVerdicts } = await import('./adapters/kubernetes/commandLine.ts')

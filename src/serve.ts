@@ -171,6 +171,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     exceptionsUsed(used: readonly string[], pod: ObjectMeta) {
       view.exceptions.recordUse(used, ownerWorkload(pod, Date.now()), pod)
     },
+    seccompNodes: view.seccompNodes,
     exemptions,
     observer,
     now: () => performance.now(),

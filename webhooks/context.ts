@@ -2,6 +2,7 @@
 import type { AdmissionRequest, AdmissionResponse, Labels, ObjectMeta } from '../src/kube/types.ts'
 import { matchesLabels } from '../src/kube/labelSelector.ts'
 import { LABEL } from '../src/kube/names.ts'
+import type { KnownNode } from '../src/kube/nodes.ts'
 import { carriesPodTemplate } from '../src/kube/podTemplate.ts'
 import { answerReview, decisionResponse, readAdmissionReview } from '../src/kube/review.ts'
 import { printable } from '../src/kube/text.ts'
@@ -33,6 +34,8 @@ export interface AdmissionContext {
   readonly readHistory?: ReadHistory | undefined
   /** A pod is being admitted because of these exceptions. Cheap: nothing waits for it. */
   readonly exceptionsUsed: (names: readonly string[], pod: ObjectMeta) => void
+  /** Every node with the seccomp profiles that it reports. Absent: no node reports, and profiles are injected as they are asked for. */
+  readonly seccompNodes?: (() => Iterable<KnownNode>) | undefined
   /** Requests that no check is for. */
   readonly exemptions: Exemptions
   readonly observer: AdmissionObserver

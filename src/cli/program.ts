@@ -32,6 +32,8 @@ export interface CliActions {
     readonly alertsPort?: number | undefined
     readonly adminPort?: number | undefined
   }): Promise<number>
+  /** Runs until it is told to stop; resolves to the exit code. */
+  seccompSync(options: { readonly profiles: string; readonly folder: string }): Promise<number>
   openVerdicts(options: {
     readonly data: string
     readonly kubeconfig?: string | undefined
@@ -105,6 +107,14 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         done(await actions.serve({ ...options, configFile: options.config }))
       },
     )
+
+  program
+    .command('seccomp-sync')
+    .description('keep the seccomp profiles of a node: run by the DaemonSet of the chart, on every node')
+    .requiredOption('--profiles <folder>', 'the profiles that are wanted: a mounted ConfigMap')
+    .requiredOption('--folder <folder>', "where they go: seccomp/drawbridge below the kubelet's root")
+    .addHelpText('after', '\nExample:\n  drawbridge seccomp-sync --profiles /profiles --folder /node\n')
+    .action(async (options: { profiles: string; folder: string }) => done(await actions.seccompSync(options)))
 
   addJudgingCommands(program, io, actions, done)
 

@@ -221,6 +221,12 @@ export const schema = z.strictObject({
     .prefault({}),
   /** The namespace that Drawbridge itself runs in, for a server outside of it: where the brake and its leases are. */
   namespace: namespaceName.default('drawbridge'),
+  seccomp: z
+    .strictObject({
+      /** Where the nodes report which profiles they have; absent: they do not, and profiles are injected as they are asked for. */
+      reports: namespaceName.optional(),
+    })
+    .prefault({}),
   drain: duration.refine((value) => value <= 3_600_000, 'wanted at most 1h').prefault('10s'),
   log: z.strictObject({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
 })

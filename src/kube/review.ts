@@ -120,9 +120,14 @@ export const decisionResponse = (uid: string, decision: Decision): AdmissionResp
 })
 
 /** The response for a mutation: allowed, with a JSON Patch (RFC 6902) when there is anything to change. */
-export const patchResponse = (uid: string, patch: readonly object[]): AdmissionResponse => ({
+export const patchResponse = (
+  uid: string,
+  patch: readonly object[],
+  warnings: readonly string[] = [],
+): AdmissionResponse => ({
   uid,
   allowed: true,
+  ...(warnings.length > 0 && { warnings }),
   ...(patch.length === 0
     ? {}
     : { patchType: 'JSONPatch' as const, patch: Buffer.from(JSON.stringify(patch), 'utf8').toString('base64') }),

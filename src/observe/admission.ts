@@ -41,6 +41,8 @@ export interface AdmissionObserver {
   exceptionMalformed(name: string, problem: string): void
   /** Counted each time, and logged at most once a second: whoever can send reviews chooses how many fail. */
   namespaceLookupFailed(namespace: string, error: unknown): void
+  /** RuntimeDefault was injected in place of a profile that nodes lack. Counted each time, logged at most once a second. */
+  seccompFellBack(namespace: string | undefined, warning: string): void
   httpError(listener: string, status: number, error: Error): void
   connectionError(listener: string, error: Error): void
   alertThreadEnded(reason: string): void
@@ -172,6 +174,12 @@ export function createAdmissionObserver(
     registers,
   })
 
+  const fallbacks = new Counter({
+    name: 'drawbridge_seccomp_fallbacks_total',
+    help: 'Pods that were given RuntimeDefault because not every node that they may run on reports the seccomp profile that their namespace asks for.',
+    registers,
+  })
+  const seccomp = { loggedAt: Number.NEGATIVE_INFINITY }
   const lookups = { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }
   const net = { missing: '0,0,0' }
 
@@ -214,6 +222,16 @@ export function createAdmissionObserver(
       logger.error(
         { namespace: boundedText(namespace), error: errorText(error), ...(unlogged > 0 && { unlogged }) },
         'namespace could not be read; denying',
+      )
+    },
+    seccompFellBack(namespace, warning) {
+      fallbacks.inc()
+      const time = now()
+      if (time - seccomp.loggedAt < LOOKUP_LOG_MILLISECONDS) return
+      seccomp.loggedAt = time
+      logger.warn(
+        { namespace: boundedText(namespace), warning: boundedText(warning) },
+        'seccomp profile not on every node',
       )
     },
     httpError(listener, status, error) {

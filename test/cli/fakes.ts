@@ -15,6 +15,7 @@ export interface Ran {
 /** Actions that must not be reached. */
 const NO_ACTIONS: CliActions = {
   serve: () => Promise.reject(new Error('serve was called')),
+  seccompSync: () => Promise.reject(new Error('seccompSync was called')),
   openVerdicts: () => Promise.reject(new Error('openVerdicts was called')),
   openExceptions: () => Promise.reject(new Error('openExceptions was called')),
   doctor: () => Promise.reject(new Error('doctor was called')),

@@ -170,6 +170,52 @@ describe('the Helm chart', function () {
     })
   })
 
+  describe('seccompSync', () => {
+    const enabled = ['--set', 'seccompSync.enabled=true']
+    const until = ['--set', 'seccompSync.exceptionUntil=2099-12-31T00:00:00Z']
+    const check = (text: string): { readonly status: number | null; readonly stdout: string } => {
+      const rendered = join(folder, 'seccomp.yaml')
+      writeFileSync(rendered, text)
+      const program = join(root, 'bin/drawbridge.js')
+      return spawnSync(process.execPath, [program, 'check', '-f', rendered], { encoding: 'utf8' })
+    }
+
+    it('is off by default, and wants to be told until when it may run as root', () => {
+      assert.ok(!template([]).includes('drawbridge-seccomp'))
+      const { code, stderr } = tools.helm(['template', 'drawbridge', CHART, '--namespace', 'drawbridge', ...enabled])
+      assert.notEqual(code, 0)
+      assert.match(stderr, /seccompSync\.exceptionUntil: until when/)
+    })
+
+    it('runs in a namespace that enforces restricted, by its exception and no wider one', () => {
+      const text = template([...enabled, ...until])
+      const allowed = check(text)
+      assert.equal(allowed.status, 0, allowed.stdout)
+      assert.match(allowed.stdout, /allowed +DaemonSet .*\n +allowed by exception: drawbridge-seccomp/)
+      const denied = check(text.replace('drawbridge.dev/exception: drawbridge-seccomp', 'other: value'))
+      assert.equal(denied.status, 1)
+      const broken = [...denied.stdout.matchAll(/^ {2}- (?:.*\((\w+)\)|(\w+)[ !=].*?):/gm)].map(
+        ([, id, title]) => id ?? title ?? '',
+      )
+      const exception = find(objectsOf(text), 'AdmissionException', 'drawbridge-seccomp') as unknown as {
+        readonly spec: { readonly checks: readonly string[] }
+      }
+      assert.deepEqual(broken.toSorted(), [...exception.spec.checks].sort())
+    })
+
+    it('has the webhook follow the reports, with the right to read them', () => {
+      const objects = objectsOf(template([...enabled, ...until], 'gate'))
+      const { data } = find(objects, 'ConfigMap', 'drawbridge-config') as unknown as {
+        readonly data: Readonly<Record<string, string>>
+      }
+      assert.equal(parseConfig(data['drawbridge.yaml']!, 'drawbridge.yaml').seccomp.reports, 'drawbridge-seccomp')
+      const { subjects } = find(objects, 'RoleBinding', 'drawbridge-seccomp-reader') as unknown as {
+        readonly subjects: readonly object[]
+      }
+      assert.deepEqual(subjects, [{ kind: 'ServiceAccount', name: 'drawbridge', namespace: 'gate' }])
+    })
+  })
+
   it('manifests/install.yaml is in step with the chart (UPDATE_MANIFESTS=yes rewrites it)', () => {
     const text = `${INSTALL_HEADER}${template(['--set', 'tokens.create=false'])}`
     if (process.env['UPDATE_MANIFESTS'] === 'yes') writeFileSync(INSTALL, text)

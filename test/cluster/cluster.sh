@@ -4,7 +4,7 @@
 #   cluster.sh down          stops what `up` started (by pid, after checking that the pid is still ours) and deletes its state
 #   cluster.sh env           prints export KUBECONFIG=... PATH=...
 #   cluster.sh user NAME [GROUP...]   a client certificate signed by the test CA; prints the path of its kubeconfig
-#   cluster.sh apiserver stop|start   takes the API server away and brings it back, same port, same data
+#   cluster.sh apiserver stop|start [FLAG...]   takes the API server away and brings it back, same port, same data, with these flags too
 #   cluster.sh reboot        the node loses its power and comes back: control plane, containers, everything
 #   cluster.sh import ARCHIVE   an image into containerd, from a docker-archive
 #   cluster.sh image NAME FILE:PATH[,FILE:PATH...] ENTRYPOINT...   a FROM-scratch image in containerd, without a registry
@@ -322,7 +322,7 @@ case ${1:-} in
   user) shift; cd "$RUN"; user "$@" ;;
   apiserver)
     cd "$RUN"
-    case ${2:-} in stop) stop apiserver 20 ;; start) apiserver; restart_controllers ;; *) echo "apiserver stop|start" >&2; exit 2 ;; esac ;;
+    case ${2:-} in stop) stop apiserver 20 ;; start) shift 2; API_ARGS="$API_ARGS $*" apiserver; restart_controllers ;; *) echo "apiserver stop|start" >&2; exit 2 ;; esac ;;
   reboot) cd "$RUN"; reboot ;;
   image) shift; image "$@" ;;
   import) ctr --address "$SOCKET" --namespace k8s.io images import "$2" > /dev/null ;;

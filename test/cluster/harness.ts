@@ -9,7 +9,7 @@
  * removes what a killed run left.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -22,6 +22,9 @@ export { NoClusterError } from './programs.ts'
 export type { Outcome } from './programs.ts'
 
 const SCRIPT = join(HERE, 'cluster.sh')
+
+/** Where the node's containerd keeps what it knows of running containers: `STATE` of the script. */
+const TASKS = '/run/drawbridge-test-node/io.containerd.runtime.v2.task/k8s.io'
 
 export interface Cluster {
   /** Path of the administrator's kubeconfig. */
@@ -40,7 +43,8 @@ export interface Cluster {
   userKubeconfig(name: string, groups?: readonly string[]): Promise<string>
   /** Takes the API server away until `startApiServer`. etcd keeps running. */
   stopApiServer(): Promise<void>
-  startApiServer(): Promise<void>
+  /** @param more flags beside those that it was first started with, until it is stopped again */
+  startApiServer(more?: readonly string[]): Promise<void>
   stop(): Promise<void>
 }
 
@@ -55,6 +59,11 @@ export interface ClusterOptions {
 
 /** A cluster with a node. */
 export interface NodeCluster extends Cluster {
+  /** The address of the node: of everything that listens on this machine for its pods. */
+  readonly address: string
+  readonly containerdSocket: string
+  /** The kubelet's --root-dir. */
+  readonly kubeletRoot: string
   /** Puts a docker-archive among the images of the node. */
   importImage(archive: string): Promise<void>
   /**
@@ -64,6 +73,10 @@ export interface NodeCluster extends Cluster {
    * @param files path in the image -> a file, a folder, or `@TARGET` for a symbolic link
    */
   makeImage(name: string, files: Readonly<Record<string, string>>, entrypoint: readonly string[]): Promise<void>
+  /** Copies a folder of seccomp profiles to where the kubelet looks for `localhostProfile: drawbridge/NAME.json`. */
+  installSeccompProfiles(folder: string): void
+  /** The first process of a container, by the id that the pod's status has. */
+  pidOf(containerId: string): number
   /** The power fails and comes back: control plane, kubelet, every container. Resolves when the node is ready. */
   reboot(): Promise<void>
 }
@@ -244,7 +257,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     hasControllers: existsSync(join(bin, 'kube-controller-manager')),
     userKubeconfig: (name, groups = []) => script('user', name, ...groups),
     stopApiServer: async () => void (await script('apiserver', 'stop')),
-    startApiServer: async () => void (await script('apiserver', 'start')),
+    startApiServer: async (more = []) => void (await script('apiserver', 'start', ...more)),
     stop: async () => {
       await script('down')
       process.removeListener('exit', downNow)
@@ -253,11 +266,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   if (!options.node) return cluster
   const node: NodeCluster = {
     ...cluster,
+    address: '10.123.0.1',
+    containerdSocket: join(directory, 'containerd.sock'),
+    kubeletRoot: join(directory, 'kubelet'),
     importImage: async (archive) => void (await script('import', archive)),
     async makeImage(name, files, entrypoint) {
       const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)
       await script('image', name, pairs.join(','), ...entrypoint)
     },
+    installSeccompProfiles: (folder) => {
+      cpSync(folder, join(directory, 'kubelet/seccomp/drawbridge'), { recursive: true })
+    },
+    pidOf: (containerId) => Number(readFileSync(join(TASKS, containerId, 'init.pid'), 'utf8')),
     reboot: async () => void (await script('reboot')),
   }
   return node

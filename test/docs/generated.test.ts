@@ -1,7 +1,8 @@
 /** Tables of docs/ that are written from the code. `UPDATE_DOCS=yes mocha -g 'generated tables'` writes them again. */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { SeccompProfile } from '../../manifests/seccompProfiles.ts'
 import { classify, shippedClasses, shippedRules } from '../../src/alerts/classes.ts'
 import { FALCO_K8S_AUDIT } from '../../src/alerts/rules/audit.ts'
 import type { ShippedRule } from '../../src/alerts/rules/types.ts'
@@ -117,6 +118,27 @@ describe('metrics', () => {
   })
 })
 
+/** From the files, not from what they are made of: this is what a node is given. */
+function deniedGroups(): string {
+  const folder = join(root, 'manifests/seccomp')
+  const rows = readdirSync(folder)
+    .filter((name) => !name.startsWith('audit-'))
+    .flatMap((name) => {
+      const { syscalls } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as SeccompProfile
+      return syscalls
+        .filter(({ action, errnoRet }) => action === 'SCMP_ACT_ERRNO' && errnoRet === 1)
+        .map(({ names, args = [], comment = '' }) => {
+          const [group = ''] = comment.split(': ')
+          const reason = comment.slice(group.length + 2)
+          const some = args.length > 0 ? `, where argument ${args[0]!.index + 1} has ${hex(args[0]!.value)}` : ''
+          return [code(name.replace('.json', '')), group, names.map(code).join(', ') + some, reason]
+        })
+    })
+  return table(['profile', 'group', 'calls', 'reason'], rows)
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`
+
 describe('generated tables', () => {
   for (const [page, name, write] of [
     ['docs/rules.md', 'classes', classes],
@@ -144,6 +166,7 @@ describe('generated tables', () => {
     ['docs/checks.md', 'checks', checks],
     ['docs/operations.md', 'metrics', metrics],
     ['docs/operations.md', 'doctor', doctorExample],
+    ['docs/seccomp.md', 'denied groups', deniedGroups],
   ] as const) {
     it(`${page} has the ${name} of the code`, () => {
       const text = readPage(page)

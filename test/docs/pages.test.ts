@@ -51,6 +51,7 @@ async function parse(argv: readonly string[]): Promise<string> {
     },
     {
       serve: () => Promise.resolve(0),
+      seccompSync: () => Promise.resolve(0),
       openVerdicts: () => Promise.reject(new Error('reached')),
       openExceptions: () => Promise.reject(new Error('reached')),
       openWorkloads: () => Promise.reject(new Error('reached')),

@@ -102,7 +102,8 @@ export const mochaHooks: RootHookObject = {
   },
 }
 
-function applets(): Readonly<Record<string, string>> {
-  const names = ['sh', 'sleep', 'cat', 'grep', 'echo', 'unshare', 'wget', 'id', 'ls', 'nc', 'httpd']
+/** Names for busybox in an image. */
+export function applets(): Readonly<Record<string, string>> {
+  const names = ['sh', 'sleep', 'cat', 'grep', 'echo', 'unshare', 'wget', 'id', 'ls', 'nc', 'httpd', 'tty']
   return Object.fromEntries(names.map((name) => [`bin/${name}`, '@/bin/busybox']))
 }

@@ -29,6 +29,7 @@ export function admissionContext(setting: {
       exceptionsUsed: nothing,
       exceptionUsesUnconfirmed: nothing,
       exceptionMalformed: nothing,
+      seccompFellBack: () => undefined,
       namespaceLookupFailed: nothing,
       httpError: (_listener, _status, error) => setting.onError?.(error),
       connectionError: nothing,

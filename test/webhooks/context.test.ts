@@ -66,6 +66,7 @@ function endpoints({ cached, live = neverAsked, findFlagged = () => undefined, p
     exceptionsUsed: nothing,
     exceptionUsesUnconfirmed: nothing,
     exceptionMalformed: nothing,
+    seccompFellBack: () => undefined,
     namespaceLookupFailed: (namespace) => void errors.push(`lookup of ${namespace}`),
     httpError: (_listener, _status, error) => void errors.push(error.message),
     connectionError: nothing,

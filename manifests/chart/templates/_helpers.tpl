@@ -51,6 +51,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if .Values.tls.mountedSecret -}}
 {{- $_ := set $own "tls" (dict "directory" "/etc/drawbridge/tls") -}}
 {{- end -}}
+{{- if .Values.seccompSync.enabled -}}
+{{- $_ := set $own "seccomp" (dict "reports" "drawbridge-seccomp") -}}
+{{- end -}}
 {{- $quarantine := $config.quarantine | default dict -}}
 {{- $protected := $quarantine.protected | default dict -}}
 {{- if not (hasKey $protected "namespaces") -}}

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 
 import type { ContainerDirectory, ContainerRecord } from '../../correlator/types.ts'
+import type { KnownNode } from '../../kube/nodes.ts'
 import { parseReference } from '../../kube/reference.ts'
 import type { ReadHistory } from '../../kube/revisions.ts'
 import type { Labels } from '../../kube/types.ts'
@@ -24,7 +25,9 @@ import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { createRevisions } from './revisions.ts'
 import { keepSafetyNet } from './safetyNet.ts'
 import type { SafetyNetKeeper, SafetyNetOptions } from './safetyNet.ts'
+import { watchSeccompReports } from './seccompReports.ts'
 import { reviewToken } from './tokenReview.ts'
+import { readMinor } from './minor.ts'
 import { createVerdictEvents } from './verdictEvents.ts'
 import type { VerdictEvents } from './verdictEvents.ts'
 import { readWebhookConfigurations } from './webhookConfigurations.ts'
@@ -68,15 +71,9 @@ export interface AdmissionView<T> {
   readonly caches: Readonly<Record<string, { readonly isSynced: () => boolean; readonly age: () => number }>>
   /** The registered webhook configurations as they are now, unchecked. Rejects when they cannot be read. */
   readWebhooks(): ReturnType<typeof readWebhookConfigurations>
+  /** Every node with the seccomp profiles that it reports; undefined where reports are not followed. */
+  readonly seccompNodes: (() => Iterable<KnownNode>) | undefined
   stop(): Promise<void>
-}
-
-/** The minor version of the cluster (35 for 1.35); undefined where it says none. */
-export async function readMinor(client: KubernetesClient): Promise<number | undefined> {
-  const { minor } = (await client.request('GET', '/version')) as { readonly minor?: unknown }
-  // Some providers append a plus sign.
-  const number = typeof minor === 'string' ? Number.parseInt(minor, 10) : Number.NaN
-  return Number.isInteger(number) ? number : undefined
 }
 
 /** How the admission thread follows a cluster, and what it is told of. `T` is a profile as the policy uses it. */
@@ -86,6 +83,8 @@ export interface AdmissionWatch<T> {
   readonly namespace: string
   /** What verdicts do where the brake is not set. */
   readonly quarantine: QuarantineMode
+  /** The namespace of nodes' reports about seccomp profiles; undefined: there are none. */
+  readonly seccompReports: string | undefined
   readonly loadProfile: ProfilesOptions<T>['load']
   readonly onBrake: (mode: QuarantineMode, problem: string | undefined) => void
   /** One line for people. */
@@ -121,6 +120,10 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     onChange,
     onProblem,
   })
+  const reports =
+    options.seccompReports === undefined
+      ? undefined
+      : watchSeccompReports({ client, namespace: options.seccompReports, now: () => Date.now(), onProblem })
   const braking = watchBrake({
     client,
     namespace: own,
@@ -133,7 +136,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   })
   const stop = async (): Promise<void> => {
     await Promise.all([uses.stop(), safetyNet?.stop()])
-    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), (await braking).stop()])
+    await Promise.all([namespaces.stop(), profiles.stop(), exceptions.stop(), reports?.stop(), (await braking).stop()])
     client.close()
   }
   let minor: number | undefined
@@ -143,6 +146,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   try {
     await Promise.all([namespaces, profiles, exceptions].map((watched) => watched.synced(START_MILLISECONDS)))
     await refresh()
+    await reports?.settled()
   } catch (error) {
     await stop()
     throw error
@@ -159,6 +163,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
     minor: () => minor,
     all: namespaces.all,
     profiles,
+    seccompNodes: reports?.nodes,
     exceptions: { ...exceptions, recordUse: (names, _by, pod) => uses.claim(names, pod) },
     readHistory: createRevisions({ client, now: () => performance.now(), onProblem }),
     brake: (await braking).mode,

@@ -1,0 +1,81 @@
+/** Every node, and which seccomp profiles it reports (nodeReport.ts), from two watches. */
+import type { KnownNode } from '../../kube/nodes.ts'
+import type { Labels } from '../../kube/types.ts'
+import type { KubernetesClient } from './client.ts'
+import { listWatch } from './listWatch.ts'
+import { leasesPath, PROFILES_ANNOTATION, REPORT_SECONDS } from './nodeReport.ts'
+
+export interface SeccompReportsOptions {
+  readonly client: Pick<KubernetesClient, 'request' | 'watch'>
+  /** Where the reports are. */
+  readonly namespace: string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly onProblem?: ((message: string) => void) | undefined
+}
+
+export interface SeccompReports {
+  /** From memory. A node without a fresh report has no profiles. */
+  readonly nodes: () => Iterable<KnownNode>
+  /** Resolves when all is known, or after five seconds: without reports pods get RuntimeDefault, and nothing else depends on them. Never rejects. */
+  readonly settled: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+const SETTLE_MILLISECONDS = 5000
+
+interface Report {
+  readonly renewed: number
+  readonly profiles: ReadonlySet<string>
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+interface Shape {
+  readonly metadata?: {
+    readonly name?: unknown
+    readonly labels?: Labels | null
+    readonly annotations?: Readonly<Record<string, unknown>> | null
+  } | null
+  readonly spec?: { readonly renewTime?: unknown } | null
+}
+
+function toReport(object: unknown): Report | undefined {
+  const { metadata, spec } = (object ?? {}) as Shape
+  try {
+    const profiles: unknown = JSON.parse(String(metadata?.annotations?.[PROFILES_ANNOTATION]))
+    const renewed = Date.parse(String(spec?.renewTime))
+    return Number.isNaN(renewed) ? undefined : { renewed, profiles: new Set(Object.keys(profiles ?? {})) }
+  } catch {
+    return undefined
+  }
+}
+
+function toNode(object: unknown): Omit<KnownNode, 'seccompProfiles'> | undefined {
+  const { metadata } = (object ?? {}) as Shape
+  return typeof metadata?.name === 'string' ? { name: metadata.name, labels: metadata.labels ?? {} } : undefined
+}
+
+/** Starts to watch at once. */
+export function watchSeccompReports({ client, namespace, now, onProblem }: SeccompReportsOptions): SeccompReports {
+  const nodes = listWatch({ client, path: '/api/v1/nodes', select: toNode, onProblem })
+  const reports = listWatch({ client, path: leasesPath(namespace), select: toReport, onProblem })
+  const fresh = (name: string): ReadonlySet<string> => {
+    const report = reports.get(`${namespace}/${name}`)
+    // Clocks of nodes may differ, to either side.
+    return report !== undefined && Math.abs(now() - report.renewed) < REPORT_SECONDS * 1000 ? report.profiles : NOTHING
+  }
+  return {
+    *nodes() {
+      for (const { name, labels } of nodes.values()) yield { name, labels, seccompProfiles: fresh(name) }
+    },
+    settled: async () => {
+      try {
+        await Promise.all([nodes, reports].map((watched) => watched.synced(SETTLE_MILLISECONDS)))
+      } catch (error) {
+        onProblem?.(`seccomp reports are not known yet: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    },
+    stop: async () => void (await Promise.all([nodes.stop(), reports.stop()])),
+  }
+}
