@@ -5,9 +5,11 @@ import { alertsDurable } from './alertsDurable.ts'
 import { alertsInMemory } from './alertsInMemory.ts'
 import { alertsMemory } from './alertsMemory.ts'
 import { directoryMemory } from './directoryMemory.ts'
+import { endpoint } from './endpoint.ts'
 import type { Measurement } from './types.ts'
 
 export const measurements: readonly Measurement[] = [
+  endpoint,
   directoryMemory,
   alertsInMemory,
   alertsDurable,
