@@ -1,4 +1,4 @@
-import { containersOf } from '../kube/containers.ts'
+import { visitContainers } from '../kube/containers.ts'
 import type { Container, PodSpec, SeccompProfile } from '../kube/types.ts'
 import type { Violation } from './types.ts'
 
@@ -20,11 +20,14 @@ export const inContainers = (
   rule: Rule,
   spec: PodSpec,
   find: (container: Container, path: string) => Finding | undefined,
-): readonly Violation[] =>
-  containersOf(spec).flatMap(({ container, path }) => {
+): readonly Violation[] => {
+  const violations: Violation[] = []
+  visitContainers(spec, (container, path) => {
     const finding = find(container, path)
-    return finding ? [{ ...rule, ...finding, container: container.name }] : []
+    if (finding) violations.push({ ...rule, ...finding, container: container.name })
   })
+  return violations
+}
 
 /** Values as a person reads them: sorted, each once. */
 export const joinValues = (values: readonly string[]): string => [...new Set(values)].sort().join(', ')
