@@ -11,9 +11,12 @@ export type Finding = Pick<Violation, 'path' | 'found'> & Partial<Pick<Violation
 /** What a check says it found where a field is absent. */
 export const NOT_SET = 'not set'
 
+/** What nearly every check finds: one list for all. */
+const NOTHING: readonly Violation[] = Object.freeze([])
+
 /** Violations of the pod as a whole. */
 export const inPod = (rule: Rule, findings: readonly Finding[]): readonly Violation[] =>
-  findings.map((finding) => ({ ...rule, ...finding }))
+  findings.length === 0 ? NOTHING : findings.map((finding) => ({ ...rule, ...finding }))
 
 /** One violation for each container (of every kind) where `find` finds something; `path` is the container's. */
 export const inContainers = (
@@ -21,12 +24,12 @@ export const inContainers = (
   spec: PodSpec,
   find: (container: Container, path: string) => Finding | undefined,
 ): readonly Violation[] => {
-  const violations: Violation[] = []
+  let violations: Violation[] | undefined
   visitContainers(spec, (container, path) => {
     const finding = find(container, path)
-    if (finding) violations.push({ ...rule, ...finding, container: container.name })
+    if (finding) (violations ??= []).push({ ...rule, ...finding, container: container.name })
   })
-  return violations
+  return violations ?? NOTHING
 }
 
 /** Values as a person reads them: sorted, each once. */

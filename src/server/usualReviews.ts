@@ -25,17 +25,35 @@ export interface UsualReviews {
 
 const TIMEOUT = /^timeout=([0-9a-z.]{1,32})$/
 
-/** The route and the deadline of a usual URL: a known path, with nothing behind it but `?timeout=`. */
-function routeOf(
-  url: string,
-  routes: ReadonlyMap<string, ReviewHandler>,
-): { readonly handler: ReviewHandler; readonly timeout: number } | undefined {
-  const mark = url.indexOf('?')
-  const handler = routes.get(mark === -1 ? url : url.slice(0, mark))
-  if (handler === undefined) return undefined
-  if (mark === -1) return { handler, timeout: timeoutMilliseconds(undefined) }
-  const text = TIMEOUT.exec(url.slice(mark + 1))?.[1]
-  return text === undefined ? undefined : { handler, timeout: timeoutMilliseconds(text) }
+interface Route {
+  readonly handler: ReviewHandler
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
+/** URLs remembered at most: an API server has one for each webhook entry. */
+const REMEMBERED_URLS = 256
+
+/** Finds the route of a usual URL: a known path, with nothing behind it but `?timeout=`. Undefined for every other. */
+function routeFinder(routes: UsualReviews['routes']): (url: string) => Route | undefined {
+  const find = (url: string): Route | undefined => {
+    const mark = url.indexOf('?')
+    const handler = routes.get(mark === -1 ? url : url.slice(0, mark))
+    if (handler === undefined) return undefined
+    if (mark === -1) return { handler, timeout: timeoutMilliseconds(undefined) }
+    const text = TIMEOUT.exec(url.slice(mark + 1))?.[1]
+    return text === undefined ? undefined : { handler, timeout: timeoutMilliseconds(text) }
+  }
+  const remembered = new Map<string, Route>()
+  return (url) => {
+    const known = remembered.get(url)
+    if (known !== undefined) return known
+    const route = find(url)
+    // Strangers may send ever new deadlines: then all are found anew.
+    if (remembered.size >= REMEMBERED_URLS) remembered.clear()
+    if (route !== undefined) remembered.set(url, route)
+    return route
+  }
 }
 
 /** How long the body of a usual request is: JSON, not compressed, announced and not too long. Undefined: it is not usual. */
@@ -49,8 +67,9 @@ function lengthOf({ headers }: IncomingMessage, limit: number): number | undefin
 
 /** Builds the request listener. */
 export function usualReviews({ routes, bound, limit, refuse, onError, otherwise }: UsualReviews): RequestListener {
+  const routeOf = routeFinder(routes)
   return (request, response) => {
-    const route = request.method === 'POST' ? routeOf(request.url ?? '', routes) : undefined
+    const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined
     const length = route === undefined ? undefined : lengthOf(request, limit)
     if (route === undefined || length === undefined) {
       otherwise(request, response)

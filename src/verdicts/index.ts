@@ -107,6 +107,9 @@ function unreadable(image: string): FlaggedImage {
   return { verdict: 'unreadable-image', phase: 'denying', text }
 }
 
+/** References kept parsed. */
+const PARSED_AT_MOST = 1000
+
 /**
  * The function that the judge of pods is given. `clock` in milliseconds since the epoch. An image that cannot be parsed is treated as flagged: nobody
  * can say what a runtime would make of it (containerd starts `sha256:3dc0` if a local image's id begins so).
@@ -117,8 +120,19 @@ export function findFlagged(
   clock: () => number,
   commandSuffix = '',
 ): FindFlagged {
-  return (image, namespace) => {
+  // The same few images are asked for again and again. Whoever sends ever new ones only has them parsed.
+  const parsed = new Map<string, ImageReference>()
+  const parse = (image: string): ImageReference | undefined => {
+    const known = parsed.get(image)
+    if (known !== undefined) return known
     const reference = parseReference(image)
+    if (parsed.size >= PARSED_AT_MOST) parsed.clear()
+    // A reference has at most some hundred characters; what is longer is none, and not worth keeping.
+    if (reference !== undefined) parsed.set(image, reference)
+    return reference
+  }
+  return (image, namespace) => {
+    const reference = parse(image)
     if (reference === undefined) return unreadable(image)
     const found = index.find(reference, clock(), namespace)
     if (found === undefined) return undefined
