@@ -23,6 +23,8 @@ export type Extent = Pick<Plan, 'rounds' | 'milliseconds'>
 
 export const extentOf = (scale: number): Extent => ({ milliseconds: 250, rounds: Math.max(8, Math.round(40 * scale)) })
 
+const WARMING_MILLISECONDS = 2000
+
 /** Both servers and the generator. */
 export interface Pair {
   readonly generator: Generator
@@ -61,6 +63,8 @@ export async function measureWork(
     reviewTarget(`drawbridge ${what}`, drawbridge, path, review, ca),
     reviewTarget(`floor ${what}`, floor, path, review, ca),
   ]
+  // Functions are compiled in several steps, the last of them after thousands of calls.
+  for (const target of targets) await generator.run({ target, connections: 16, milliseconds: WARMING_MILLISECONDS })
   const [busy, busyFloor] = await compare(generator, targets, { ...extent, connections: 16 })
   const [alone, aloneFloor] = await compare(generator, targets, { ...extent, connections: 1 })
   return figuresOf(what, targets[0]!.body.length, {

@@ -4,7 +4,7 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
-import fc from 'fast-check'
+import { assert as assertProperty, asyncProperty, string } from 'fast-check'
 import { jsonReply } from '../../src/server/reply.ts'
 import { REVIEW_LIMIT_BYTES, webhookApp } from '../../src/server/webhookApp.ts'
 
@@ -88,8 +88,8 @@ describe('reviews answered before express', () => {
   }
 
   it('are answered alike, whatever the body', () =>
-    fc.assert(
-      fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 200 }), async (body) => {
+    assertProperty(
+      asyncProperty(string({ unit: 'grapheme', maxLength: 200 }), async (body) => {
         const [usual, ...others] = await sendAll({ path: '/mutate', headers: JSON_HEADERS, body })
         assert.equal((JSON.parse(usual!.body) as { text: string }).text, body)
         for (const other of others) assert.deepEqual(other, usual)
