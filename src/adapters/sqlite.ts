@@ -4,13 +4,12 @@
  * node:sqlite is synchronous: this belongs on the alert thread. Writes of one turn of the event loop share a transaction, hence one flush.
  * One process at a time: the file is locked by the kernel, so a process that was killed leaves no lock.
  */
-import { createHash } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
-import type { RuntimeAlert } from '../alerts/types.ts'
 import { MAX_PARKED, type ParkedAlert, type ParkingLot } from '../correlator/types.ts'
-import { readVerdict, sameVerdict, writeVerdict } from '../verdicts/serialize.ts'
+import { sameVerdict, writeVerdict } from '../verdicts/serialize.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange, type VerdictStore } from '../verdicts/types.ts'
+import { readAlert, readRow, sumOf } from './sqliteRows.ts'
 import { isDamage, moveAside, salvage, sqliteCode, walWithoutDatabase } from './sqliteRescue.ts'
 
 export interface SqliteLedger {
@@ -291,38 +290,6 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   }
 
   return { store, parking, problems: openProblems, close }
-}
-
-type ReadRow =
-  | { readonly verdict: ImageVerdict; readonly problem?: undefined }
-  | { readonly verdict?: undefined; readonly problem: string }
-
-/** SQLite does not notice flipped bits inside a text; the checksum does. */
-function readRow(name: unknown, row: Readonly<Record<string, unknown>>): ReadRow {
-  const { value, sum } = row
-  if (typeof value !== 'string' || sumOf(value) !== sum) return { problem: 'its checksum is wrong' }
-  const result = readVerdict(tryParse(value))
-  if (result.verdict !== undefined && result.verdict.name !== name)
-    return { problem: 'it is stored under another name' }
-  return result
-}
-
-/** Written by this program and guarded by a checksum, so its shape is known. */
-function readAlert(value: unknown, sum: unknown): RuntimeAlert | undefined {
-  if (typeof value !== 'string' || sumOf(value) !== sum) return undefined
-  return tryParse(value) as RuntimeAlert | undefined
-}
-
-function sumOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
 }
 
 /** https://www.sqlite.org/rescode.html: one line a person can act on. */

@@ -18,12 +18,17 @@ export const WORKS: readonly Work[] = [
   { what: 'validate, 100 KB pod', path: '/validate', options: LARGE },
 ]
 
-/** How much is measured: rounds, and milliseconds of a slice. Slices are short, so that a neighbour's burst hits both of a pair. */
-export type Extent = Pick<Plan, 'rounds' | 'milliseconds'>
+/** How much is measured. Slices are short, so that a neighbour's burst hits both of a pair. */
+export interface Extent extends Pick<Plan, 'rounds' | 'milliseconds'> {
+  /** Milliseconds of load on each server before anything counts. */
+  readonly warming: number
+}
 
-export const extentOf = (scale: number): Extent => ({ milliseconds: 250, rounds: Math.max(8, Math.round(40 * scale)) })
-
-const WARMING_MILLISECONDS = 2000
+export const extentOf = (scale: number): Extent => ({
+  milliseconds: 250,
+  rounds: Math.max(8, Math.round(40 * scale)),
+  warming: Math.max(2000, 8000 * scale),
+})
 
 /** Both servers and the generator. */
 export interface Pair {
@@ -64,7 +69,7 @@ export async function measureWork(
     reviewTarget(`floor ${what}`, floor, path, review, ca),
   ]
   // Functions are compiled in several steps, the last of them after thousands of calls.
-  for (const target of targets) await generator.run({ target, connections: 16, milliseconds: WARMING_MILLISECONDS })
+  for (const target of targets) await generator.run({ target, connections: 16, milliseconds: extent.warming })
   const [busy, busyFloor] = await compare(generator, targets, { ...extent, connections: 16 })
   const [alone, aloneFloor] = await compare(generator, targets, { ...extent, connections: 1 })
   return figuresOf(what, targets[0]!.body.length, {

@@ -14,6 +14,8 @@ export interface Results {
     readonly date: string
     /** How much was measured: 1 is the full run. */
     readonly scale: number
+    /** Of the last minute before it began: processes that wanted a core. Well under 1: the machine was idle. */
+    readonly load: number
     readonly machine: { readonly node: string; readonly cpu: string; readonly cores: number; readonly arch: string }
     readonly figures: readonly Figure[]
   }[]

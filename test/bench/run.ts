@@ -3,7 +3,7 @@
  *
  *   node dist/test/bench/run.js [--scale 0.1] [--only NAME[,NAME]]
  */
-import { arch, cpus } from 'node:os'
+import { arch, cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 
 import { measurements } from './index.ts'
@@ -28,9 +28,10 @@ for (const { name, run } of measurements) {
   if (wanted !== undefined && !wanted.includes(name)) continue
   process.stderr.write(`${name} ...\n`)
   const started = performance.now()
+  const [load = Number.NaN] = loadavg()
   try {
     const found = await run({ scale, report: (line) => process.stderr.write(`  ${line}\n`) })
-    measured.push({ name, date: new Date().toISOString(), scale, machine, figures: found })
+    measured.push({ name, date: new Date().toISOString(), scale, load, machine, figures: found })
     for (const figure of found)
       process.stderr.write(
         `  ${figure.what}: ${describeValue(figure.value)} ${figure.unit} (${describeGoal(figure)})\n`,

@@ -23,7 +23,7 @@ const probes: readonly Probe[] = [
   },
   ...WORKS.map((work): Probe => ({
     name: work.what,
-    measure: (effort) => measureWork(pair, work, { rounds: Math.round(10 * effort), milliseconds: 100 }),
+    measure: (effort) => measureWork(pair, work, { rounds: Math.round(10 * effort), milliseconds: 100, warming: 2500 }),
   })),
 ]
 
