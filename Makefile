@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 conformance: build ## the upstream Pod Security suite through Drawbridge, on a real API server
 	@npm run --silent compile && node dist/test/conformance/run.js
 
-.PHONY: bench conformance e2e help run demo build check test test-unit test-cluster manifests clean
+.PHONY: bench bench-docs bench-smoke conformance e2e help run demo build check test test-unit test-cluster manifests clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # Only when the lock file changed: a second `make run` starts at once.
 node_modules/.installed: package.json package-lock.json
@@ -43,8 +43,14 @@ test-cluster: build ## tests on a real API server
 e2e: build ## tests on a real node: the image, installed by the chart (root on Linux; builds what is missing once)
 	@npm run --silent compile && npm run --silent test:e2e
 
-bench: build ## measure, print a table, write bench/results.json (about 8 minutes; ONLY=name[,name], SCALE=0.1)
+bench: build ## measure, print a table, write bench/results.json (about 20 minutes; ONLY=name[,name], SCALE=0.1)
 	@npm run --silent compile && node dist/test/bench/run.js --scale $(or $(SCALE),1) $(if $(ONLY),--only $(ONLY))
+
+bench-docs: node_modules/.installed ## write the table and charts of docs/performance.md from bench/results.json
+	@npm run --silent compile && node dist/test/bench/docs.js
+
+bench-smoke: build ## whether something got slow: ratios to a bare server, under a minute
+	@npm run --silent compile && node dist/test/bench/smoke.js
 
 manifests: build ## write the generated files under manifests/ again (builds Helm once)
 	@npm run --silent compile && UPDATE_MANIFESTS=yes node_modules/.bin/mocha --grep UPDATE_MANIFESTS > /dev/null; UPDATE_MANIFESTS=yes node_modules/.bin/mocha --config .mocharc.cluster.cjs --grep UPDATE_MANIFESTS > /dev/null; git status --short manifests

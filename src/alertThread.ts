@@ -193,6 +193,9 @@ const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
   stop,
 } satisfies AlertThreadApi)
 
+/** Verdicts in one message at the start: a message is copied twice on its way, and 100,000 verdicts at once would need 1 GiB for a moment. */
+const HANDED_OVER_AT_ONCE = 1000
+
 function tellAdmission(changes: readonly VerdictChange[]): void {
   if (changes.length === 0) return
   const before = applying
@@ -243,10 +246,16 @@ function setCredentials(next: Pick<AlertThreadOptions, 'credentials' | 'clientCa
 }
 
 async function start(): Promise<{ readonly port: number }> {
-  // First, so that no change between the load and the watch is missed.
-  correlator.onChange((change) => tellAdmission([change]))
   for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
-  tellAdmission(correlator.list().map((verdict) => ({ name: verdict.name, verdict })))
+  // In the same turn as the names are listed: what changed before is among them, what changes later is told.
+  correlator.onChange((change) => tellAdmission([change]))
+  const names = correlator.list().map(({ name }) => name)
+  for (let first = 0; first < names.length; first += HANDED_OVER_AT_ONCE) {
+    // As they are now: one that changed meanwhile has been told already, and must not be told as it was.
+    const verdicts = names.slice(first, first + HANDED_OVER_AT_ONCE).flatMap((name) => correlator.get(name) ?? [])
+    tellAdmission(verdicts.map((verdict) => ({ name: verdict.name, verdict })))
+    await applying
+  }
   ledger.onRecord?.((record) => void correlator.observeContainer(record))
   await applying
 

@@ -3,7 +3,7 @@ import { isNodeRequest, patchResponse } from '../src/kube/review.ts'
 import { mutatePod } from '../src/mutation/index.ts'
 import { installedSeccomp } from '../src/mutation/installedSeccomp.ts'
 import { findExemption } from '../src/policy/exemptions.ts'
-import type { ReviewHandler } from '../src/server/webhookApp.ts'
+import type { ReviewHandler } from '../src/server/reviewHandler.ts'
 import { allowUnchanged, handleReview } from './context.ts'
 import type { AdmissionContext, CalledEntry, Decide } from './context.ts'
 

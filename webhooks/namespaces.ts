@@ -20,7 +20,7 @@ import {
 } from '../src/policy/namespaceChange.ts'
 import type { Checked, PodGroups } from '../src/policy/namespaceChange.ts'
 import type { NamespacePolicy, ProfileAtVersion } from '../src/policy/types.ts'
-import type { ReviewHandler } from '../src/server/webhookApp.ts'
+import type { ReviewHandler } from '../src/server/reviewHandler.ts'
 import { allowUnchanged, answerBody } from './context.ts'
 import type { AdmissionContext, Decision } from './context.ts'
 

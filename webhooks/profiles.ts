@@ -11,7 +11,7 @@ import type { AdmissionRequest, Labels } from '../src/kube/types.ts'
 import { loadProfile } from '../src/policy/compileProfile.ts'
 import { asWarnings } from '../src/policy/denial.ts'
 import { nameOf } from '../src/policy/exceptions.ts'
-import type { ReviewHandler } from '../src/server/webhookApp.ts'
+import type { ReviewHandler } from '../src/server/reviewHandler.ts'
 import { allowUnchanged, answerBody } from './context.ts'
 import type { AdmissionContext, Decision } from './context.ts'
 

@@ -1,6 +1,6 @@
 /** Which path is answered by which endpoint: one path for each webhook entry, and two for calls by hand. */
 import { entriesByPath } from '../src/kube/webhookEntries.ts'
-import type { ReviewHandler } from '../src/server/webhookApp.ts'
+import type { ReviewHandler } from '../src/server/reviewHandler.ts'
 import type { AdmissionContext } from './context.ts'
 import { createMutate } from './mutate.ts'
 import { createValidate } from './validate.ts'

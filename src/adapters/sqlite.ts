@@ -4,13 +4,12 @@
  * node:sqlite is synchronous: this belongs on the alert thread. Writes of one turn of the event loop share a transaction, hence one flush.
  * One process at a time: the file is locked by the kernel, so a process that was killed leaves no lock.
  */
-import { createHash } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
-import type { RuntimeAlert } from '../alerts/types.ts'
 import { MAX_PARKED, type ParkedAlert, type ParkingLot } from '../correlator/types.ts'
-import { readVerdict, sameVerdict, writeVerdict } from '../verdicts/serialize.ts'
+import { sameVerdict, writeVerdict } from '../verdicts/serialize.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange, type VerdictStore } from '../verdicts/types.ts'
+import { readAlert, readRow, sumOf } from './sqliteRows.ts'
 import { isDamage, moveAside, salvage, sqliteCode, walWithoutDatabase } from './sqliteRescue.ts'
 
 export interface SqliteLedger {
@@ -120,6 +119,8 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   const tasks: Task[] = []
   let scheduled: Promise<void> | undefined
   let closed = false
+  /** Verdicts in the file. Undefined: to be counted again, which reads all of it. */
+  let held: number | undefined
 
   const sql = {
     all: database.prepare('SELECT name, value, sum FROM verdicts ORDER BY name'),
@@ -147,6 +148,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
           settled.push({ task, acknowledge: task.run() })
           database.exec('RELEASE task')
         } catch (error) {
+          held = undefined
           // A full disk may already have rolled everything back: then this throws, and all fail.
           database.exec('ROLLBACK TO task; RELEASE task')
           task.reject(error)
@@ -154,6 +156,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
       }
       database.exec('COMMIT')
     } catch (error) {
+      held = undefined
       if (database.isTransaction) database.exec('ROLLBACK')
       for (const task of batch) task.reject(clearError(options.file, error))
       return
@@ -199,6 +202,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
     if (Number(sql.countDamaged.get()?.['count'] ?? 0) < MAX_DAMAGED) {
       sql.keep.run(clock(), origin, String(key), String(value), problem)
     }
+    held = undefined
     if (origin === 'verdicts') sql.drop.run(String(key))
     else sql.unpark.run(String(key))
   }
@@ -207,17 +211,17 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
     load: () =>
       inTransaction(() => {
         const verdicts: ImageVerdict[] = []
-        const problems: string[] = []
-        for (const row of sql.all.all()) {
+        const damaged: { readonly row: Readonly<Record<string, unknown>>; readonly problem: string }[] = []
+        // One row at a time: their texts need not be in memory together.
+        for (const row of sql.all.iterate()) {
           const { verdict, problem } = readRow(row['name'], row)
-          if (verdict !== undefined) verdicts.push(verdict)
-          else {
-            keepDamaged('verdicts', row['name'], row['value'], problem)
-            problems.push(
-              `verdict ${JSON.stringify(row['name']).slice(0, 100)} in ${options.file} is damaged (${problem}); it was set aside`,
-            )
-          }
+          if (verdict === undefined) damaged.push({ row, problem })
+          else verdicts.push(verdict)
         }
+        const problems = damaged.map(({ row, problem }) => {
+          keepDamaged('verdicts', row['name'], row['value'], problem)
+          return `verdict ${JSON.stringify(row['name']).slice(0, 100)} in ${options.file} is damaged (${problem}); it was set aside`
+        })
         return { value: { verdicts, problems: [...openProblems, ...problems] } }
       }),
     write: (name, update) =>
@@ -225,11 +229,13 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
         const current = read(name)
         const next = update(current)
         if (current !== undefined && (next === current || sameVerdict(current, next))) return { value: current }
-        if (current === undefined && Number(sql.count.get()?.['count'] ?? 0) >= maxVerdicts) {
+        held ??= Number(sql.count.get()?.['count'] ?? 0)
+        if (current === undefined && held >= maxVerdicts) {
           throw new StoreBusyError(`the ledger holds ${maxVerdicts} verdicts already`, true)
         }
         const text = writeVerdict(next)
         sql.put.run(name, text, sumOf(text))
+        if (current === undefined) held += 1
         return { value: next, change: { name, verdict: next } }
       }),
     remove: (name, mayRemove) =>
@@ -237,6 +243,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
         const current = read(name)
         if (current === undefined || !mayRemove(current)) return { value: false }
         sql.drop.run(name)
+        held = held && held - 1
         return { value: true, change: { name } }
       }),
     watch: (onChange) => {
@@ -283,38 +290,6 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   }
 
   return { store, parking, problems: openProblems, close }
-}
-
-type ReadRow =
-  | { readonly verdict: ImageVerdict; readonly problem?: undefined }
-  | { readonly verdict?: undefined; readonly problem: string }
-
-/** SQLite does not notice flipped bits inside a text; the checksum does. */
-function readRow(name: unknown, row: Readonly<Record<string, unknown>>): ReadRow {
-  const { value, sum } = row
-  if (typeof value !== 'string' || sumOf(value) !== sum) return { problem: 'its checksum is wrong' }
-  const result = readVerdict(tryParse(value))
-  if (result.verdict !== undefined && result.verdict.name !== name)
-    return { problem: 'it is stored under another name' }
-  return result
-}
-
-/** Written by this program and guarded by a checksum, so its shape is known. */
-function readAlert(value: unknown, sum: unknown): RuntimeAlert | undefined {
-  if (typeof value !== 'string' || sumOf(value) !== sum) return undefined
-  return tryParse(value) as RuntimeAlert | undefined
-}
-
-function sumOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
 }
 
 /** https://www.sqlite.org/rescode.html: one line a person can act on. */

@@ -10,15 +10,36 @@ export interface ContainerVisit {
   readonly container: Container
 }
 
+/** Paths of the first containers of a list: nearly every pod needs no other, and every check asks for them. */
+const pathsOf = (list: string): readonly string[] => Array.from({ length: 16 }, (_, index) => `spec.${list}[${index}]`)
+
+const LISTS = [
+  { kind: 'init', list: 'initContainers', paths: pathsOf('initContainers') },
+  { kind: 'container', list: 'containers', paths: pathsOf('containers') },
+  { kind: 'ephemeral', list: 'ephemeralContainers', paths: pathsOf('ephemeralContainers') },
+] as const
+
 /**
- * Every container of a pod: init (with sidecars), normal, ephemeral, in this order. The only way that checks reach containers,
- * so that none forgets a kind. Expects a spec that passed `checkPodShape`.
+ * Calls `visit` for every container of a pod: init (with sidecars), normal, ephemeral, in this order. The only way that checks reach containers, so
+ * that none forgets a kind. Expects a spec that passed `checkPodShape`.
  */
-export const containersOf = (spec: PodSpec): readonly ContainerVisit[] => [
-  ...visits('init', 'spec.initContainers', spec.initContainers),
-  ...visits('container', 'spec.containers', spec.containers),
-  ...visits('ephemeral', 'spec.ephemeralContainers', spec.ephemeralContainers),
-]
+export const visitContainers = (
+  spec: PodSpec,
+  visit: (container: Container, path: string, kind: ContainerKind) => void,
+): void => {
+  for (const { kind, list, paths } of LISTS) {
+    const containers = spec[list] ?? []
+    for (let index = 0; index < containers.length; index++)
+      visit(containers[index] as Container, paths[index] ?? `spec.${list}[${index}]`, kind)
+  }
+}
+
+/** What `visitContainers` visits, as a list. */
+export const containersOf = (spec: PodSpec): readonly ContainerVisit[] => {
+  const visits: ContainerVisit[] = []
+  visitContainers(spec, (container, path, kind) => visits.push({ kind, path, container }))
+  return visits
+}
 
 export interface PodImage {
   readonly kind: ContainerKind | 'volume'
@@ -34,20 +55,13 @@ export interface PodImage {
  * Every image that a pod names, image volumes included (https://kubernetes.io/docs/tasks/configure-pod-container/image-volumes/).
  * Absent and empty references are left out. Expects a spec that passed `checkPodShape`.
  */
-export const podImages = (spec: PodSpec): readonly PodImage[] => [
-  ...containersOf(spec).flatMap(({ kind, path, container }) =>
-    container.image ? [{ kind, path: `${path}.image`, image: container.image, container: container.name }] : [],
-  ),
-  ...(spec.volumes ?? []).flatMap((volume, index) =>
-    volume.image?.reference
-      ? [{ kind: 'volume' as const, path: `spec.volumes[${index}].image.reference`, image: volume.image.reference }]
-      : [],
-  ),
-]
-
-const visits = (
-  kind: ContainerKind,
-  path: string,
-  containers: readonly Container[] | null | undefined,
-): readonly ContainerVisit[] =>
-  (containers ?? []).map((container, index) => ({ kind, path: `${path}[${index}]`, container }))
+export const podImages = (spec: PodSpec): readonly PodImage[] => {
+  const images: PodImage[] = []
+  visitContainers(spec, ({ image, name }, path, kind) => {
+    if (image) images.push({ kind, path: `${path}.image`, image, container: name })
+  })
+  for (const [index, { image }] of (spec.volumes ?? []).entries())
+    if (image?.reference)
+      images.push({ kind: 'volume', path: `spec.volumes[${index}].image.reference`, image: image.reference })
+  return images
+}

@@ -94,7 +94,8 @@ const DOCKER_HUB = new Set(['index.docker.io', 'registry-1.docker.io', 'registry
 
 /** One text for one registry: the port as a number, left out where it is HTTPS's and the host is known for a registry without it. */
 const canonicalRegistry = (lowered: string): string => {
-  const [, host = lowered, port] = /^(.*[^:]):0*([0-9]{1,5})$/u.exec(lowered) ?? []
+  const written = lowered.includes(':') ? /^(.*[^:]):0*([0-9]{1,5})$/u.exec(lowered) : null
+  const [, host = lowered, port] = written ?? []
   if (DOCKER_HUB.has(host) && (port === undefined || port === '443')) return 'docker.io'
   if (port === undefined) return lowered
   return port === '443' && /[.\]]|^localhost$/u.test(host) ? host : `${host}:${port}`

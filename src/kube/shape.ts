@@ -65,7 +65,9 @@ const list = (element: Shape, atLeastOne: boolean): ShapeCheck => {
     if (value == null) return undefined
     if (!Array.isArray(value)) return wrong('a list', value)
     if (atLeastOne && value.length === 0) return wrong('a list with at least one element', value)
-    for (const [index, item] of (value as readonly unknown[]).entries()) {
+    // By index: this runs for everything in every review, and an iterator's pairs cost more than the checks.
+    for (let index = 0; index < value.length; index++) {
+      const item: unknown = value[index]
       const mismatch = item == null ? wrong(wantedElement, item) : check(item)
       if (mismatch) return below(`[${index}]`, mismatch)
     }

@@ -1,4 +1,4 @@
-import { containersOf } from '../kube/containers.ts'
+import { visitContainers } from '../kube/containers.ts'
 import type { Container, PodSpec, SeccompProfile } from '../kube/types.ts'
 import type { Violation } from './types.ts'
 
@@ -11,20 +11,26 @@ export type Finding = Pick<Violation, 'path' | 'found'> & Partial<Pick<Violation
 /** What a check says it found where a field is absent. */
 export const NOT_SET = 'not set'
 
+/** What nearly every check finds: one list for all. */
+const NOTHING: readonly Violation[] = Object.freeze([])
+
 /** Violations of the pod as a whole. */
 export const inPod = (rule: Rule, findings: readonly Finding[]): readonly Violation[] =>
-  findings.map((finding) => ({ ...rule, ...finding }))
+  findings.length === 0 ? NOTHING : findings.map((finding) => ({ ...rule, ...finding }))
 
 /** One violation for each container (of every kind) where `find` finds something; `path` is the container's. */
 export const inContainers = (
   rule: Rule,
   spec: PodSpec,
   find: (container: Container, path: string) => Finding | undefined,
-): readonly Violation[] =>
-  containersOf(spec).flatMap(({ container, path }) => {
+): readonly Violation[] => {
+  let violations: Violation[] | undefined
+  visitContainers(spec, (container, path) => {
     const finding = find(container, path)
-    return finding ? [{ ...rule, ...finding, container: container.name }] : []
+    if (finding) (violations ??= []).push({ ...rule, ...finding, container: container.name })
   })
+  return violations ?? NOTHING
+}
 
 /** Values as a person reads them: sorted, each once. */
 export const joinValues = (values: readonly string[]): string => [...new Set(values)].sort().join(', ')

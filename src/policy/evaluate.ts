@@ -1,6 +1,6 @@
 import type { ObjectMeta, PodSpec } from '../kube/types.ts'
 import { BUILTIN_CHECKS, isBuiltinProfile, type Registry } from './registry.ts'
-import type { MinorVersion, ProfileAtVersion, Violation } from './types.ts'
+import type { CompiledCheck, MinorVersion, ProfileAtVersion, Violation } from './types.ts'
 
 /**
  * Every violation of a profile at a version, sorted by check and then in the order of the pod: pod, init containers,
@@ -16,7 +16,7 @@ export const evaluate = (
   spec: PodSpec,
   registry: Registry = BUILTIN_CHECKS,
 ): readonly Violation[] =>
-  registry(isBuiltinProfile(profile) ? profile : 'restricted', version).flatMap(({ check }) => check(metadata, spec))
+  runChecks(registry(isBuiltinProfile(profile) ? profile : 'restricted', version), metadata, spec)
 
 /**
  * As `evaluate`, for a profile as a namespace asks for it: an AdmissionProfile brings its checks along.
@@ -26,6 +26,10 @@ export const evaluateProfile = (
   metadata: ObjectMeta,
   spec: PodSpec,
 ): readonly Violation[] =>
-  checks === undefined
-    ? evaluate(profile, version, metadata, spec)
-    : checks.flatMap(({ check }) => check(metadata, spec))
+  checks === undefined ? evaluate(profile, version, metadata, spec) : runChecks(checks, metadata, spec)
+
+const runChecks = (checks: readonly CompiledCheck[], metadata: ObjectMeta, spec: PodSpec): readonly Violation[] => {
+  const violations: Violation[] = []
+  for (const { check } of checks) for (const violation of check(metadata, spec)) violations.push(violation)
+  return violations
+}

@@ -223,29 +223,17 @@ const answer = (
   const warned = check(policy.warn).remaining
   const audited = check(policy.audit).remaining
   const exceptionsUsed = isPod && allowed ? used : []
-  const auditAnnotations: Record<string, string> = {
-    ...(isPod && checked && policy.enforce ? { 'enforce-policy': formatProfile(policy.enforce) } : {}),
-    ...(audited.length > 0 && policy.audit
-      ? {
-          'audit-violations': denialText({
-            subject,
-            problems: [],
-            enforce: policy.audit,
-            violations: audited,
-            flagged: [],
-          }),
-        }
-      : {}),
-    ...(exceptionsUsed.length > 0 ? { 'exceptions-used': exceptionsUsed.join(',').slice(0, MAX_ANNOTATION) } : {}),
-    ...(policy.problems.length > 0 ? { error: policy.problems.join('; ').slice(0, MAX_ANNOTATION) } : {}),
-    ...(flagged.length > 0
-      ? {
-          'flagged-images': flagged
-            .map(({ verdict }) => verdict)
-            .join(',')
-            .slice(0, MAX_ANNOTATION),
-        }
-      : {}),
+  const auditAnnotations: Record<string, string> = {}
+  if (isPod && checked && policy.enforce) auditAnnotations['enforce-policy'] = formatProfile(policy.enforce)
+  if (audited.length > 0 && policy.audit) {
+    const parts = { subject, problems: [], enforce: policy.audit, violations: audited, flagged: [] }
+    auditAnnotations['audit-violations'] = denialText(parts)
+  }
+  if (exceptionsUsed.length > 0) auditAnnotations['exceptions-used'] = joinBounded(exceptionsUsed, ',')
+  if (policy.problems.length > 0) auditAnnotations['error'] = joinBounded(policy.problems, '; ')
+  if (flagged.length > 0) {
+    const verdicts = flagged.map(({ verdict }) => verdict)
+    auditAnnotations['flagged-images'] = joinBounded(verdicts, ',')
   }
 
   const shared = { auditAnnotations, violations, flagged, exceptionsUsed, cannotBePrevented }
@@ -286,6 +274,9 @@ const answer = (
 }
 
 const MAX_ANNOTATION = 1024
+
+const joinBounded = (texts: readonly string[], separator: string): string =>
+  texts.join(separator).slice(0, MAX_ANNOTATION)
 
 /** Rule 3: the annotation alone exempts nobody; here even both together only change the wording. */
 const isMirrorPod = ({ metadata }: PodTemplate, request: AdmissionRequest): boolean =>

@@ -1,5 +1,6 @@
 /** What the endpoints and the express apps agree on: bytes in, a reply out. Keeps express out of webhooks/ and policy out of server/. */
-import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
+import type { ServerResponse } from 'node:http'
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
 import express from 'express'
 
 /** An HTTP answer. `body` is sent as it is. */
@@ -10,9 +11,11 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
+const JSON_TYPE = 'application/json; charset=utf-8'
+
 /** A JSON answer. Ends its line, for people who send it with curl. */
 export function jsonReply(status: number, value: unknown): Reply {
-  return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` }
+  return { status, contentType: JSON_TYPE, body: `${JSON.stringify(value)}\n` }
 }
 
 /** An error as one clear line, in the shape of every error of every listener: `{"error": "..."}`. */
@@ -21,10 +24,13 @@ export function errorReply(status: number, message: string): Reply {
 }
 
 /** Sends a reply. */
-export function sendReply(response: Response, reply: Reply): void {
-  if (reply.headers !== undefined) response.set(reply.headers)
-  response.status(reply.status).set('Content-Type', reply.contentType)
-  response.end(reply.body)
+export function sendReply(response: ServerResponse, { status, contentType, body, headers }: Reply): void {
+  response.writeHead(status, {
+    ...headers,
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+  })
+  response.end(body)
 }
 
 /** Refuses what is not JSON before the body is read; `errorAnswers` answers and counts it. Parameters such as `charset` are ignored; CloudEvents' `+json` is JSON. */
@@ -58,33 +64,43 @@ export function bodyOf(request: Request): Buffer {
   return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
 }
 
+/** What the body reader and the router throw, beside errors of ours. */
+type HttpError = Error & { readonly status?: number; readonly type?: string; readonly limit?: number }
+
+/** Counts and logs a request that ended in an error. */
+export type OnError = (status: number, error: Error) => void
+
 /** In place of the router's own error, which repeats the path: somebody may have put a token there, and errors are logged. */
-const BAD_PATH: Error & { status?: number; type?: string; limit?: number } = Object.freeze(
+const BAD_PATH: HttpError = Object.freeze(
   Object.assign(new URIError('the path is not percent-encoded as it should be'), { status: 400 }),
 )
 
-/** Turns errors of the body reader and of handlers into one clear line; `onError` counts them. */
-export function errorAnswers(onError: (status: number, error: Error) => void): ErrorRequestHandler {
+/** Answers with one clear line for what the body reader or a handler threw, and ends the connection. */
+export function answerError(response: ServerResponse, thrown: unknown, onError: OnError): void {
+  const error: HttpError =
+    thrown instanceof URIError ? BAD_PATH : thrown instanceof Error ? thrown : new Error(String(thrown))
+  const status = typeof error.status === 'number' && error.status >= 400 && error.status < 600 ? error.status : 500
+  onError(status, error)
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  // After a refused body the rest of it is still arriving: the connection cannot be used again.
+  response.setHeader('Connection', 'close')
+  const message =
+    error.type === 'entity.too.large'
+      ? `the body is larger than ${error.limit} bytes`
+      : status === 500
+        ? 'internal error; see the log'
+        : error.message
+  sendReply(response, errorReply(status, message))
+}
+
+/** `answerError` for an express app. */
+export function errorAnswers(onError: OnError): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   // oxlint-disable-next-line no-unused-vars
-  return (thrown: Error & { status?: number; type?: string; limit?: number }, _request, response, _next) => {
-    const error = thrown instanceof URIError ? BAD_PATH : thrown
-    const status = typeof error.status === 'number' && error.status >= 400 && error.status < 600 ? error.status : 500
-    onError(status, error)
-    if (response.headersSent) {
-      response.destroy()
-      return
-    }
-    // After a refused body the rest of it is still arriving: the connection cannot be used again.
-    response.set('Connection', 'close')
-    const message =
-      error.type === 'entity.too.large'
-        ? `the body is larger than ${error.limit} bytes`
-        : status === 500
-          ? 'internal error; see the log'
-          : error.message
-    sendReply(response, errorReply(status, message))
-  }
+  return (thrown: unknown, _request, response, _next) => answerError(response, thrown, onError)
 }
 
 /** Answers what no route took, without the path: somebody may have put a token there. */

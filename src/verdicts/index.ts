@@ -38,9 +38,9 @@ export interface VerdictIndex {
 /** An empty index, or one over `verdicts`. */
 export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): VerdictIndex {
   const byName = new Map<string, ImageVerdict>()
-  const byDigest = new Map<string, Set<string>>()
-  const byReference = new Map<string, Set<string>>()
-  const byMuted = new Map<string, Set<string>>()
+  const byDigest: Names = new Map()
+  const byReference: Names = new Map()
+  const byMuted: Names = new Map()
 
   const apply = ({ name, verdict }: VerdictChange): void => {
     const old = byName.get(name)
@@ -64,12 +64,12 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
     list: () => [...byName.values()],
     get: (name) => byName.get(name),
     findByDigest: (digest) => {
-      const [name] = [...(byDigest.get(digest) ?? [])].sort()
+      const [name] = [...namesAt(byDigest, digest)].sort()
       return name === undefined ? undefined : byName.get(name)
     },
-    findByReference: (normalized) => [...(byReference.get(normalized) ?? [])].flatMap((name) => byName.get(name) ?? []),
+    findByReference: (normalized) => [...namesAt(byReference, normalized)].flatMap((name) => byName.get(name) ?? []),
     findMute: (repository, act, now) => {
-      for (const name of byMuted.get(mutedKey(repository, act)) ?? []) {
+      for (const name of namesAt(byMuted, mutedKey(repository, act))) {
         const verdict = byName.get(name)
         if (verdict !== undefined && mutesActs(verdict, act, now)) return verdict
       }
@@ -77,11 +77,10 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
     },
     find: (image, now, namespace) => {
       // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
-      const named = byReference.get(image.normalized)
-      const digested = image.digest === undefined ? undefined : byDigest.get(image.digest)
-      const names = digested === undefined ? named : named === undefined ? digested : [...digested, ...named]
+      const named = namesAt(byReference, image.normalized)
+      const names = image.digest === undefined ? named : [...namesAt(byDigest, image.digest), ...named]
       let found: FoundVerdict | undefined
-      for (const name of names ?? []) {
+      for (const name of names) {
         const verdict = byName.get(name)
         if (verdict === undefined || !isFlagged(verdict, now)) continue
         const answer = answerIn(verdict, namespace)
@@ -108,6 +107,9 @@ function unreadable(image: string): FlaggedImage {
   return { verdict: 'unreadable-image', phase: 'denying', text }
 }
 
+/** References kept parsed. */
+const PARSED_AT_MOST = 1000
+
 /**
  * The function that the judge of pods is given. `clock` in milliseconds since the epoch. An image that cannot be parsed is treated as flagged: nobody
  * can say what a runtime would make of it (containerd starts `sha256:3dc0` if a local image's id begins so).
@@ -118,8 +120,19 @@ export function findFlagged(
   clock: () => number,
   commandSuffix = '',
 ): FindFlagged {
-  return (image, namespace) => {
+  // The same few images are asked for again and again. Whoever sends ever new ones only has them parsed.
+  const parsed = new Map<string, ImageReference>()
+  const parse = (image: string): ImageReference | undefined => {
+    const known = parsed.get(image)
+    if (known !== undefined) return known
     const reference = parseReference(image)
+    if (parsed.size >= PARSED_AT_MOST) parsed.clear()
+    // A reference has at most some hundred characters; what is longer is none, and not worth keeping.
+    if (reference !== undefined) parsed.set(image, reference)
+    return reference
+  }
+  return (image, namespace) => {
+    const reference = parse(image)
     if (reference === undefined) return unreadable(image)
     const found = index.find(reference, clock(), namespace)
     if (found === undefined) return undefined
@@ -132,14 +145,25 @@ export function findFlagged(
   }
 }
 
-function link(map: Map<string, Set<string>>, key: string, name: string): void {
+/** Names by a key of theirs. Nearly every key has one name only, and 100,000 sets of one need more memory than the verdicts. */
+type Names = Map<string, string | Set<string>>
+
+const NO_NAMES: readonly string[] = []
+
+function namesAt(map: Names, key: string): Iterable<string> {
   const names = map.get(key)
-  if (names === undefined) map.set(key, new Set([name]))
+  return names === undefined ? NO_NAMES : typeof names === 'string' ? [names] : names
+}
+
+function link(map: Names, key: string, name: string): void {
+  const names = map.get(key)
+  if (names === undefined || names === name) map.set(key, name)
+  else if (typeof names === 'string') map.set(key, new Set([names, name]))
   else names.add(name)
 }
 
-function unlink(map: Map<string, Set<string>>, key: string, name: string): void {
+function unlink(map: Names, key: string, name: string): void {
   const names = map.get(key)
-  names?.delete(name)
-  if (names?.size === 0) map.delete(key)
+  if (typeof names === 'object') names.delete(name)
+  if (names === name || (typeof names === 'object' && names.size === 0)) map.delete(key)
 }

@@ -4,10 +4,20 @@ import { alertsCluster } from './alertsCluster.ts'
 import { alertsDurable } from './alertsDurable.ts'
 import { alertsInMemory } from './alertsInMemory.ts'
 import { alertsMemory } from './alertsMemory.ts'
+import { apiServer } from './apiServer.ts'
+import { compute } from './compute.ts'
 import { directoryMemory } from './directoryMemory.ts'
+import { endpoint } from './endpoint.ts'
+import { idle } from './idle.ts'
 import type { Measurement } from './types.ts'
+import { verdictLookup } from './verdictLookup.ts'
 
 export const measurements: readonly Measurement[] = [
+  compute,
+  endpoint,
+  verdictLookup,
+  idle,
+  apiServer,
   directoryMemory,
   alertsInMemory,
   alertsDurable,

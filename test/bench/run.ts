@@ -3,14 +3,13 @@
  *
  *   node dist/test/bench/run.js [--scale 0.1] [--only NAME[,NAME]]
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { arch, cpus } from 'node:os'
-import { join } from 'node:path'
+import { arch, cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 
-import { root } from '../process/server.ts'
 import { measurements } from './index.ts'
-import type { Figure } from './types.ts'
+import { describeGoal, describeValue } from './judge.ts'
+import { readResults, tableOf, writeResults } from './results.ts'
+import type { Results } from './results.ts'
 
 const { values } = parseArgs({
   options: { scale: { type: 'string', default: '1' }, only: { type: 'string' } },
@@ -22,19 +21,21 @@ const unknown = wanted?.filter((name) => measurements.every((one) => one.name !=
 if (unknown.length > 0)
   throw new Error(`--only ${unknown.join(', ')}: known are ${measurements.map(({ name }) => name).join(', ')}`)
 
-const shown = (value: number): string =>
-  value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(value >= 10 ? 1 : 2)
-
-const figures: (Figure & { readonly measurement: string })[] = []
+const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, arch: arch() }
+const measured: Results['measured'][number][] = []
 let failed = false
 for (const { name, run } of measurements) {
   if (wanted !== undefined && !wanted.includes(name)) continue
   process.stderr.write(`${name} ...\n`)
   const started = performance.now()
+  const [load = Number.NaN] = loadavg()
   try {
     const found = await run({ scale, report: (line) => process.stderr.write(`  ${line}\n`) })
-    figures.push(...found.map((figure) => ({ measurement: name, ...figure })))
-    for (const { what, value, unit } of found) process.stderr.write(`  ${what}: ${shown(value)} ${unit}\n`)
+    measured.push({ name, date: new Date().toISOString(), scale, load, machine, figures: found })
+    for (const figure of found)
+      process.stderr.write(
+        `  ${figure.what}: ${describeValue(figure.value)} ${figure.unit} (${describeGoal(figure)})\n`,
+      )
   } catch (error) {
     failed = true
     process.stderr.write(`  failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
@@ -42,12 +43,12 @@ for (const { name, run } of measurements) {
   process.stderr.write(`  ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
 }
 
-console.log('\n| what | figure | how |\n|---|---|---|')
-for (const { what, value, unit, note } of figures) console.log(`| ${what} | ${shown(value)} ${unit} | ${note ?? ''} |`)
-mkdirSync(join(root, 'bench'), { recursive: true })
-const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, arch: arch() }
-writeFileSync(
-  join(root, 'bench/results.json'),
-  `${JSON.stringify({ date: new Date().toISOString(), scale, machine, figures }, null, 2)}\n`,
-)
+console.log(`\n${tableOf(measured.flatMap(({ figures }) => figures))}`)
+
+// What was not measured now is kept from before: a part may be repeated without the rest.
+const before = readResults()
+const known = new Set(measured.map(({ name }) => name))
+const all = [...before.measured.filter(({ name }) => !known.has(name)), ...measured]
+const places = measurements.map(({ name }) => name)
+writeResults({ measured: all.toSorted((left, right) => places.indexOf(left.name) - places.indexOf(right.name)) })
 process.exit(failed ? 1 : 0)

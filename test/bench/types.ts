@@ -7,7 +7,12 @@ export interface Figure {
   readonly unit: string
   /** What was counted and how, where the name does not say it. */
   readonly note?: string | undefined
+  /** Absent: a figure beside another one. */
+  readonly goal?: Goal | undefined
 }
+
+/** What a figure should be. */
+export type Goal = { readonly atMost: number } | { readonly atLeast: number }
 
 /** `scale` 1 is the full run; `make bench-smoke` asks for less. `report` prints progress for whoever waits. */
 export interface Effort {

@@ -223,58 +223,6 @@ release_node() { # only if it is ours
   rm -rf "$STATE" "$STATE.owner"
 }
 
-image() { # the sandbox image: a process that waits
-  printf '#include <signal.h>\n#include <stdlib.h>\n#include <unistd.h>\nstatic void quit(int s) { exit(0); }\nint main() { signal(SIGTERM, quit); signal(SIGINT, quit); signal(SIGCHLD, SIG_IGN); for (;;) pause(); }\n' > pause.c
-  gcc -static -Os -o pause pause.c
-  image registry.k8s.io/pause:3.10 "$RUN/pause:pause" /pause
-}
-
-node() {
-  # restrict_oom_score_adj: where CAP_SYS_RESOURCE is missing, runc otherwise dies with "can't get final child's PID from pipe: EOF"
-  cat > containerd.toml <<TOML
-version = 2
-root = "$RUN/containerd"
-state = "$STATE"
-[grpc]
-  address = "$SOCKET"
-[plugins."io.containerd.grpc.v1.cri"]
-  restrict_oom_score_adj = true
-  sandbox_image = "registry.k8s.io/pause:3.10"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "$RUN/cni"
-TOML
-  cat > cni/10-bridge.conflist <<JSON
-{"cniVersion":"1.0.0","name":"test","plugins":[{"type":"bridge","bridge":"$BRIDGE","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local","dataDir":"$RUN/cni-state","ranges":[[{"subnet":"10.244.0.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},{"type":"loopback"}]}
-JSON
-  # Kubernetes 1.35 refuses cgroup v1 hosts unless failCgroupV1 is false
-  cat > kubelet.yaml <<YAML
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $RUN/pki/ca.crt}}
-authorization: {mode: Webhook}
-cgroupDriver: cgroupfs
-cgroupsPerQOS: false
-enforceNodeAllocatable: []
-failCgroupV1: false
-failSwapOn: false
-containerRuntimeEndpoint: unix://$SOCKET
-tlsCertFile: $RUN/pki/kubelet.crt
-tlsPrivateKeyFile: $RUN/pki/kubelet.key
-evictionHard: {}
-imageGCHighThresholdPercent: 100
-seccompDefault: false
-YAML
-  start containerd containerd -c "$RUN/containerd.toml"
-  wait_for 20 ctr --address "$SOCKET" version
-  pause_image > /dev/null
-  start scheduler kube-scheduler --kubeconfig="$RUN/scheduler.kubeconfig" --leader-elect=false --secure-port=0
-  start kubelet kubelet --config="$RUN/kubelet.yaml" --kubeconfig="$RUN/kubelet.kubeconfig" --hostname-override=node1 --node-ip=$NODE_IP --root-dir="$RUN/kubelet"
-  start kube-proxy kube-proxy --kubeconfig="$RUN/admin.kubeconfig" --proxy-mode=nftables --hostname-override=node1 --cluster-cidr=10.244.0.0/24 \
-    --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0 --conntrack-tcp-timeout-close-wait=0
-  wait_for 60 kubectl wait --for=condition=Ready node/node1 --timeout=1s
-}
-
 image() { # image NAME FILE:PATH[,...] ENTRYPOINT...
   local name=$1 files=$2 archive; shift 2
   archive=$(mktemp)

@@ -1,6 +1,6 @@
 /** The three express apps, without a socket of ours: supertest takes the app. */
 import assert from 'node:assert/strict'
-import { request as httpRequest } from 'node:http'
+import { createServer, request as httpRequest } from 'node:http'
 import type { ClientRequest, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -9,7 +9,8 @@ import { adminApp } from '../../src/server/adminApp.ts'
 import { alertsApp } from '../../src/server/alertsApp.ts'
 import { createAuthenticator, credentialChecker } from '../../src/server/credentials.ts'
 import { jsonReply } from '../../src/server/reply.ts'
-import { REVIEW_LIMIT_BYTES, timeoutMilliseconds, webhookApp } from '../../src/server/webhookApp.ts'
+import { timeoutMilliseconds } from '../../src/server/reviewHandler.ts'
+import { REVIEW_LIMIT_BYTES, webhookApp } from '../../src/server/webhookApp.ts'
 
 const TOKEN = 'a-token-of-enough-length'
 const ALERT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -88,7 +89,7 @@ describe('the webhook app', () => {
   })
 
   it('refuses more than 64 MiB of bodies under way, before reading, and recovers', async () => {
-    const server = app.listen(0)
+    const server = createServer(app).listen(0)
     const { port } = server.address() as AddressInfo
     const open = Array.from({ length: 9 }, () => {
       const request = httpRequest({
@@ -118,7 +119,7 @@ describe('the webhook app', () => {
 
   const servers: Server[] = []
   const listen = (): Server => {
-    const server = app.listen(0)
+    const server = createServer(app).listen(0)
     servers.push(server)
     return server
   }

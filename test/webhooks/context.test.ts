@@ -7,7 +7,7 @@ import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { FindFlagged } from '../../src/policy/types.ts'
 import type { Reply } from '../../src/server/reply.ts'
-import type { ReviewHandler } from '../../src/server/webhookApp.ts'
+import type { ReviewHandler } from '../../src/server/reviewHandler.ts'
 import { reviewRoutes } from '../../webhooks/routes.ts'
 
 const UID = '705ab4f5-6393-11e8-b7cc-42010a800002'

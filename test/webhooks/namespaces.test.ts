@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readAdmissionException } from '../../src/policy/exceptions.ts'
 import { createExemptions } from '../../src/policy/exemptions.ts'
 import { resolveNamespace } from '../../src/policy/namespace.ts'
-import type { ReviewHandler } from '../../src/server/webhookApp.ts'
+import type { ReviewHandler } from '../../src/server/reviewHandler.ts'
 import { createValidateNamespaces } from '../../webhooks/namespaces.ts'
 import type { ListPods, NamespacesContext } from '../../webhooks/namespaces.ts'
 

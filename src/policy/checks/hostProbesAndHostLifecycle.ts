@@ -21,6 +21,8 @@ const RULE = {
   fix: "remove host; the pod's own address is used",
 }
 
+const ACTIONS = ['httpGet', 'tcpSocket'] as const
+
 const handlersOf = (container: Container): readonly (readonly [string, HandlerAction | null | undefined])[] => [
   ['livenessProbe', container.livenessProbe],
   ['readinessProbe', container.readinessProbe],
@@ -31,12 +33,12 @@ const handlersOf = (container: Container): readonly (readonly [string, HandlerAc
 
 const hostProbesAndHostLifecycle_1_34: CheckFunction = (_metadata, spec) =>
   inContainers(RULE, spec, (container, path) => {
-    const hosts = handlersOf(container).flatMap(([name, handler]) =>
-      (['httpGet', 'tcpSocket'] as const).flatMap((action) => {
+    const hosts: { readonly path: string; readonly host: string }[] = []
+    for (const [name, handler] of handlersOf(container))
+      for (const action of ACTIONS) {
         const host = handler?.[action]?.host
-        return host ? [{ path: `${path}.${name}.${action}.host`, host }] : []
-      }),
-    )
+        if (host) hosts.push({ path: `${path}.${name}.${action}.host`, host })
+      }
     const [first] = hosts
     return first && { path: first.path, found: joinValues(hosts.map(({ host }) => host)) }
   })

@@ -30,10 +30,11 @@ const find = (
   path: string,
   allowedTypes: ReadonlySet<string>,
 ): Finding | undefined => {
+  if (options == null) return undefined
   const wrong = [
-    ...(allowedTypes.has(options?.type ?? '') ? [] : [['type', options?.type] as const]),
-    ...(options?.user ? [['user', options.user] as const] : []),
-    ...(options?.role ? [['role', options.role] as const] : []),
+    ...(allowedTypes.has(options.type ?? '') ? [] : [['type', options.type] as const]),
+    ...(options.user ? [['user', options.user] as const] : []),
+    ...(options.role ? [['role', options.role] as const] : []),
   ]
   const [first] = wrong
   return (

@@ -1,0 +1,102 @@
+/**
+ * The requests that an API server really sends, answered before express: routing, its request and response objects and its body reader cost about as
+ * much as everything else together (docs/performance.md). What is in any way unusual is express's, which answers it as it always did.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { BodyBound } from './bodyBound.ts'
+import { answerError, sendReply } from './reply.ts'
+import type { OnError } from './reply.ts'
+import { timeoutMilliseconds } from './reviewHandler.ts'
+import type { ReviewHandler } from './reviewHandler.ts'
+
+export interface UsualReviews {
+  /** By path. */
+  readonly routes: ReadonlyMap<string, ReviewHandler>
+  /** Shared with express's routes. */
+  readonly bound: BodyBound
+  /** Bytes of one body. */
+  readonly limit: number
+  /** Answers a request that the bound refuses. */
+  readonly refuse: (response: ServerResponse) => void
+  readonly onError: OnError
+  /** Answers every other request. */
+  readonly otherwise: RequestListener
+}
+
+const TIMEOUT = /^timeout=([0-9a-z.]{1,32})$/
+
+interface Route {
+  readonly handler: ReviewHandler
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
+/** URLs remembered at most: an API server has one for each webhook entry. */
+const REMEMBERED_URLS = 256
+
+/** Finds the route of a usual URL: a known path, with nothing behind it but `?timeout=`. Undefined for every other. */
+function routeFinder(routes: UsualReviews['routes']): (url: string) => Route | undefined {
+  const find = (url: string): Route | undefined => {
+    const mark = url.indexOf('?')
+    const handler = routes.get(mark === -1 ? url : url.slice(0, mark))
+    if (handler === undefined) return undefined
+    if (mark === -1) return { handler, timeout: timeoutMilliseconds(undefined) }
+    const text = TIMEOUT.exec(url.slice(mark + 1))?.[1]
+    return text === undefined ? undefined : { handler, timeout: timeoutMilliseconds(text) }
+  }
+  const remembered = new Map<string, Route>()
+  return (url) => {
+    const known = remembered.get(url)
+    if (known !== undefined) return known
+    const route = find(url)
+    // Strangers may send ever new deadlines: then all are found anew.
+    if (remembered.size >= REMEMBERED_URLS) remembered.clear()
+    if (route !== undefined) remembered.set(url, route)
+    return route
+  }
+}
+
+/** How long the body of a usual request is: JSON, not compressed, announced and not too long. Undefined: it is not usual. */
+function lengthOf({ headers }: IncomingMessage, limit: number): number | undefined {
+  if (headers['content-type'] !== 'application/json' || headers['content-encoding'] !== undefined) return undefined
+  // Node's parser has refused what is no number, and a length beside chunks.
+  const announced = headers['content-length']
+  const length = announced === undefined ? Number.NaN : Number(announced)
+  return length <= limit ? length : undefined
+}
+
+/** Builds the request listener. */
+export function usualReviews({ routes, bound, limit, refuse, onError, otherwise }: UsualReviews): RequestListener {
+  const routeOf = routeFinder(routes)
+  return (request, response) => {
+    const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined
+    const length = route === undefined ? undefined : lengthOf(request, limit)
+    if (route === undefined || length === undefined) {
+      otherwise(request, response)
+      return
+    }
+    const held = bound.admit(length, () => {
+      response.once('finish', () => request.destroy())
+      refuse(response)
+    })
+    if (held === undefined) {
+      refuse(response)
+      return
+    }
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      held.arrived()
+      const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+      route.handler(body, route.timeout).then(
+        (reply) => sendReply(response, reply),
+        (error: unknown) => answerError(response, error, onError),
+      )
+    })
+    response.on('close', () => {
+      held.release()
+      if (!request.complete)
+        answerError(response, Object.assign(new Error('request aborted'), { status: 400 }), onError)
+    })
+  }
+}

@@ -1,0 +1,108 @@
+/** What deciding costs, without the network and without parsing: from a parsed review to the answer as an object, once to mutate and once to validate. */
+import { parseReference } from '../../src/kube/reference.ts'
+import { decisionResponse, patchResponse, readAdmissionReview } from '../../src/kube/review.ts'
+import type { AdmissionRequest } from '../../src/kube/types.ts'
+import { asCreated, mutatePod } from '../../src/mutation/index.ts'
+import { createExemptions } from '../../src/policy/exemptions.ts'
+import { judge } from '../../src/policy/judge.ts'
+import { resolveNamespace } from '../../src/policy/namespace.ts'
+import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
+import { percentile } from './load.ts'
+import { median } from './paired.ts'
+import { reviewOf } from './reviews.ts'
+import { NAMESPACE } from './servers.ts'
+import type { Effort, Figure, Measurement } from './types.ts'
+import { verdictsOf } from './verdicts.ts'
+
+const VERDICTS = 10_000
+const CONTAINERS = [1, 10, 100, 1000] as const
+
+/** A pod as its author sent it, and as the API server has patched it when it is validated. As JSON. */
+interface Reviews {
+  readonly created: string
+  readonly patched: string
+}
+
+const reviewsOf = (containers: number): Reviews => ({
+  created: JSON.stringify(reviewOf(NAMESPACE, { containers, seccomp: false })),
+  patched: JSON.stringify(reviewOf(NAMESPACE, { containers })),
+})
+
+/** Both answers for one pod, as the endpoints decide them. Takes the parsed reviews. */
+type Decide = (created: object, patched: object) => void
+
+export function decider(verdicts: number): Decide {
+  const policy = resolveNamespace({ 'drawbridge.dev/enforce': 'restricted' }, { podSecurityLabels: false })
+  const exemptions = createExemptions({ users: [], namespaces: [], runtimeClasses: [] })
+  const flagged = findFlagged(createVerdictIndex(verdictsOf(verdicts)), parseReference, () => Date.now())
+  const exceptions = (): undefined => undefined
+  const read = (review: object): AdmissionRequest => {
+    const { request, error } = readAdmissionReview(review)
+    if (request === undefined) throw new Error(error)
+    return request
+  }
+  return (created, patched) => {
+    const { uid, object } = read(created)
+    const patch = mutatePod(object, { seccomp: policy.seccomp, requesterIsNode: false })
+    patchResponse(uid, patch)
+    const request = read(patched)
+    const now = Date.now()
+    const judgement = judge({ request, policy, findFlagged: flagged, exceptions, now, exemptions, asCreated })
+    decisionResponse(request.uid, judgement)
+    if (patch.length !== 1 || !judgement.allowed) throw new Error('decided otherwise than expected')
+  }
+}
+
+/** Times of single decisions in microseconds, sorted. Each review is parsed anew, as in the server. */
+function timesOf(decide: Decide, { created, patched }: Reviews, count: number): readonly number[] {
+  const times: number[] = []
+  for (let index = 0; index < count; index++) {
+    const reviews = [JSON.parse(created) as object, JSON.parse(patched) as object] as const
+    const before = performance.now()
+    decide(...reviews)
+    times.push((performance.now() - before) * 1000)
+  }
+  return times.sort((left, right) => left - right)
+}
+
+/**
+ * How time grows: each size in turn, and the median of the ratios. Of each slice the shortest time counts: what collecting garbage and neighbours add is no
+ * part of how the work grows.
+ */
+export function growth(decide: Decide, rounds: number): Figure {
+  const reviews = CONTAINERS.map(reviewsOf)
+  const found = CONTAINERS.map(() => [] as number[])
+  for (let round = 0; round < rounds; round++)
+    for (const [index, containers] of CONTAINERS.entries())
+      found[index]!.push(timesOf(decide, reviews[index]!, Math.max(5, Math.round(300 / containers)))[0]! / containers)
+  const [hundred, thousand] = [found[2]!, found[3]!]
+  const how = CONTAINERS.map((containers, index) => `${containers}: ${median(found[index]!).toFixed(2)}`).join(', ')
+  return {
+    what: 'time for a container, of 1,000 against of 100',
+    value: median(thousand.map((time, round) => time / hundred[round]!)),
+    unit: 'x',
+    goal: { atMost: 1.25 },
+    note: `us for a container, by containers of the pod: ${how}`,
+  }
+}
+
+function run({ scale }: Effort): Promise<readonly Figure[]> {
+  const decide = decider(VERDICTS)
+  const reviews = reviewsOf(2)
+  const count = Math.max(2000, Math.round(20_000 * scale))
+  timesOf(decide, reviews, 3000)
+  const times = timesOf(decide, reviews, count)
+  return Promise.resolve([
+    {
+      what: 'mutate and validate, compute only, p50',
+      value: percentile(times, 0.5),
+      unit: 'us',
+      goal: { atMost: 15 },
+      note: `${reviews.patched.length} bytes, 2 containers, restricted, ${VERDICTS} verdicts; ${count} reviews`,
+    },
+    { what: 'mutate and validate, compute only, p99', value: percentile(times, 0.99), unit: 'us' },
+    growth(decide, Math.max(10, Math.round(40 * scale))),
+  ])
+}
+
+export const compute: Measurement = { name: 'compute', run }

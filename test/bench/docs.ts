@@ -1,0 +1,75 @@
+/** `make bench-docs`: writes the table and the charts of docs/performance.md from `bench/results.json`. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { root } from '../process/server.ts'
+import { barChart } from './charts.ts'
+import type { Chart } from './charts.ts'
+import { WORKS } from './endpoint.ts'
+import { PEERS } from './peers.ts'
+import { readResults, tableOf } from './results.ts'
+import type { Results } from './results.ts'
+
+const PAGE = join(root, 'docs/performance.md')
+const MARKS = ['<!-- table: make bench-docs -->', '<!-- end of table -->'] as const
+
+/** Throws with its name when a figure was not measured: half a chart would be a wrong one. */
+function valueOf({ measured }: Results, what: string): number {
+  const figure = measured.flatMap(({ figures }) => figures).find((one) => one.what === what)
+  if (figure === undefined) throw new Error(`bench/results.json has no "${what}"; run make bench`)
+  return figure.value
+}
+
+/** The charts by file name. */
+export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
+  const requests = (what: string): number => valueOf(results, `${what}: requests at 16 connections, of the floor`)
+  return {
+    'throughput.svg': {
+      title: 'Requests per second at 16 connections, of a bare Node server',
+      unit: 'x',
+      bars: [
+        { label: 'bare Node https (the floor)', value: 1 },
+        { label: 'Drawbridge, validate', value: requests('validate'), own: true },
+        { label: 'Drawbridge, mutate', value: requests('mutate'), own: true },
+        ...PEERS.map(({ name, ofFloor }) => ({ label: name, value: ofFloor })),
+      ],
+      line: { value: 0.8, label: 'goal: at least 0.8' },
+    },
+    'latency.svg': {
+      title: 'Latency at one connection, of a bare Node server',
+      unit: 'x',
+      bars: WORKS.flatMap(({ what }) =>
+        ['p50', 'p99'].map((part) => ({
+          label: `${what}, ${part}`,
+          value: valueOf(results, `${what}: ${part} at one connection, of the floor`),
+          own: true,
+        })),
+      ),
+      line: { value: 1.15, label: 'goal of p50: at most 1.15' },
+    },
+  }
+}
+
+/** The page with the table between its marks. */
+export function pageWith(page: string, { measured }: Results): string {
+  const [from, to] = MARKS.map((mark) => page.indexOf(mark))
+  if (from === undefined || to === undefined || from === -1 || to < from)
+    throw new Error('docs/performance.md has no marks')
+  const parts = measured.map(({ name, date, scale, load, machine, figures }) =>
+    [
+      `**${name}** (${date.slice(0, 10)}, Node ${machine.node.slice(1)}, ${machine.cores} cores, load before it ${load.toFixed(1)}${scale === 1 ? '' : `, scale ${scale}`})`,
+      '',
+      tableOf(figures),
+      '',
+    ].join('\n'),
+  )
+  return `${page.slice(0, from)}${MARKS[0]}\n\n${parts.join('\n')}\n${page.slice(to)}`
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const results = readResults()
+  mkdirSync(join(root, 'docs/images'), { recursive: true })
+  for (const [file, chart] of Object.entries(chartsOf(results)))
+    writeFileSync(join(root, 'docs/images', file), barChart(chart))
+  writeFileSync(PAGE, pageWith(readFileSync(PAGE, 'utf8'), results))
+}

@@ -1,0 +1,63 @@
+/**
+ * `make bench-smoke`: whether a change has made Drawbridge slow. Ratios only, since machines differ and are busy; under a minute. A ratio that reaches less
+ * than 0.7 of its goal is measured again, longer, and fails if it still does.
+ */
+import { growth, decider } from './compute.ts'
+import { measureWork, startPair, WORKS } from './endpoint.ts'
+import { describeGoal, describeValue, failing } from './judge.ts'
+import type { Figure } from './types.ts'
+
+const PART = 0.7
+
+interface Probe {
+  readonly name: string
+  /** `effort` 1, or more when it is tried again. */
+  readonly measure: (effort: number) => Promise<readonly Figure[]>
+}
+
+const pair = await startPair()
+const probes: readonly Probe[] = [
+  {
+    name: 'growth with containers',
+    measure: (effort) => Promise.resolve([growth(decider(1000), Math.round(8 * effort))]),
+  },
+  ...WORKS.map((work): Probe => ({
+    name: work.what,
+    // What is measured again is warm.
+    measure: (effort) =>
+      measureWork(pair, work, {
+        rounds: Math.round(10 * effort),
+        milliseconds: 100,
+        warming: effort > 1 ? 0 : 2000,
+      }),
+  })),
+]
+
+let passed = 0
+let failed = 0
+try {
+  for (const { name, measure } of probes) {
+    let figures = await measure(1)
+    if (failing(figures, PART).length > 0) {
+      console.log(
+        `${name}: ${failing(figures, PART)
+          .map(({ what, value }) => `${what} ${describeValue(value)}`)
+          .join(', ')}; once more, longer`,
+      )
+      figures = await measure(2.5)
+    }
+    const slow = new Set(failing(figures, PART))
+    for (const figure of figures) {
+      if (figure.goal === undefined) continue
+      if (slow.has(figure)) failed++
+      else passed++
+      console.log(
+        `${slow.has(figure) ? 'FAILED' : 'ok    '}  ${figure.what}: ${describeValue(figure.value)} (goal ${describeGoal(figure)}, wanted ${PART} of it)`,
+      )
+    }
+  }
+} finally {
+  await pair.stop()
+}
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)

@@ -1,0 +1,65 @@
+/** What 100,000 verdicts cost a server: time of a request, start, memory. */
+import { residentMebibytes } from './load.ts'
+import { compare, Generator, ratioOf } from './paired.ts'
+import { reviewOf } from './reviews.ts'
+import { extentOf } from './endpoint.ts'
+import { NAMESPACE, reviewTarget, startDrawbridge } from './servers.ts'
+import type { Effort, Figure, Measurement } from './types.ts'
+import { fillLedger } from './verdicts.ts'
+
+const VERDICTS = 100_000
+
+async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
+  // Far fewer would not be the row of the table; a smaller scale only measures for less time.
+  const empty = await startDrawbridge()
+  const began = performance.now()
+  let started = 0
+  const full = await startDrawbridge(async (data) => {
+    await fillLedger(data, VERDICTS)
+    started = performance.now()
+  })
+  const load = (performance.now() - started) / 1000
+  report(`ledger filled in ${((started - began) / 1000).toFixed(1)} s`)
+  const generator = new Generator()
+  try {
+    const review = reviewOf(NAMESPACE)
+    const targets = [full, empty].map(({ server }, index) =>
+      reviewTarget(
+        `lookup ${index}`,
+        { url: server.file.webhook, pid: server.child.pid },
+        '/validate',
+        review,
+        server.file.ca,
+      ),
+    )
+    const [with_, without] = await compare(generator, targets, {
+      ...extentOf(scale),
+      connections: 1,
+    })
+    const { text } = await full.server.admin('/metrics')
+    const indexed = Number(/^drawbridge_indexed_verdicts (\d+)$/m.exec(text)?.[1] ?? 0)
+    if (indexed !== VERDICTS) throw new Error(`admission knows ${indexed} verdicts`)
+    return [
+      {
+        what: 'time of a request with 100,000 verdicts, of that without',
+        value: ratioOf(with_!, without!, (round) => round.p50),
+        unit: 'x',
+        goal: { atMost: 1.03 },
+        note: `p50 at one connection, ${with_!.p50.toFixed(3)} and ${without!.p50.toFixed(3)} ms; ${with_!.requests} and ${without!.requests} requests`,
+      },
+      { what: 'start with 100,000 verdicts', value: load, unit: 's', goal: { atMost: 5 }, note: 'process to ready' },
+      {
+        what: 'RSS with 100,000 verdicts',
+        value: residentMebibytes(full.server.child.pid!),
+        unit: 'MiB',
+        goal: { atMost: 250 },
+      },
+    ]
+  } finally {
+    generator.stop()
+    await empty.stop()
+    await full.stop()
+  }
+}
+
+export const verdictLookup: Measurement = { name: 'verdict-lookup', run }

@@ -1,0 +1,143 @@
+/** What is answered before express must be answered as express does it: each request is sent as the API server sends it, and so that only express takes it. */
+import assert from 'node:assert/strict'
+import { createServer, request as httpRequest } from 'node:http'
+import type { IncomingHttpHeaders, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { assert as assertProperty, asyncProperty, string } from 'fast-check'
+import { jsonReply } from '../../src/server/reply.ts'
+import { REVIEW_LIMIT_BYTES, webhookApp } from '../../src/server/webhookApp.ts'
+
+interface Sent {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+const JSON_HEADERS = { 'Content-Type': 'application/json' }
+
+describe('reviews answered before express', () => {
+  const errors: string[] = []
+  const app = webhookApp({
+    routes: {
+      '/mutate': (body, timeout) => Promise.resolve(jsonReply(200, { text: body.toString('utf8'), timeout })),
+      '/broken': () => Promise.reject(new Error('a bug')),
+      '/odd': () =>
+        Promise.resolve({ status: 201, contentType: 'text/plain; charset=utf-8', body: 'é', headers: { 'X-A': 'b' } }),
+    },
+    onError: (status, error) => errors.push(`${status} ${error.message}`),
+  })
+  let server: Server
+  before((done) => {
+    server = createServer(app).listen(0, '127.0.0.1', done)
+  })
+  after(() => server.close())
+  beforeEach(() => errors.splice(0))
+
+  const send = ({ path, headers, body }: Sent): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const { port } = server.address() as AddressInfo
+      const sent = httpRequest({ port, path, method: 'POST', headers, agent: false }, (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => (text += chunk))
+        response.on('end', () => {
+          const { date: _date, ...rest } = response.headers
+          resolve({ status: response.statusCode, headers: rest, body: text })
+        })
+      })
+      sent.on('error', reject)
+      sent.end(body)
+    })
+
+  /** The same request three times: as usual, in chunks of no announced length, and with a type that is written another way. */
+  const sendAll = async ({ path, headers, body }: Sent): Promise<readonly Answer[]> => [
+    await send({ path, headers: { ...headers, 'Content-Length': String(Buffer.byteLength(body)) }, body }),
+    await send({ path, headers: { ...headers, 'Transfer-Encoding': 'chunked' }, body }),
+    await send({ path, headers: { ...headers, 'Content-Type': 'application/json;charset=utf-8' }, body }),
+  ]
+
+  for (const [what, path, status] of [
+    ['a review', '/mutate', 200],
+    ['a review with a deadline', '/mutate?timeout=2.5s', 200],
+    ['a deadline that is none', '/mutate?timeout=1e9s', 200],
+    ['two deadlines', '/mutate?timeout=1s&timeout=2s', 200],
+    ['an encoded deadline', '/mutate?timeout=%31s', 200],
+    ['something beside the deadline', '/mutate?a=1&timeout=1s', 200],
+    ['an empty query', '/mutate?', 200],
+    ['a handler that breaks', '/broken', 500],
+    ['headers and a type of its own', '/odd', 201],
+    ['an unknown path', '/other', 404],
+    ['a path in capitals', '/MUTATE', 200],
+    ['a slash at the end', '/mutate/', 200],
+    ['an encoded path', '/mut%61te', 404],
+    ['a path that is not percent-encoded as it should be', '/mut%te', 404],
+  ] as const) {
+    it(`are answered alike: ${what}`, async () => {
+      const [usual, ...others] = await sendAll({ path, headers: JSON_HEADERS, body: '{"a": "é"}' })
+      assert.equal(usual!.status, status)
+      for (const other of others) assert.deepEqual(other, usual)
+      assert.ok(errors.every((error) => error === errors[0]) && [0, 3].includes(errors.length), errors.join('\n'))
+    })
+  }
+
+  it('are answered alike, whatever the body', () =>
+    assertProperty(
+      asyncProperty(string({ unit: 'grapheme', maxLength: 200 }), async (body) => {
+        const [usual, ...others] = await sendAll({ path: '/mutate', headers: JSON_HEADERS, body })
+        assert.equal((JSON.parse(usual!.body) as { text: string }).text, body)
+        for (const other of others) assert.deepEqual(other, usual)
+      }),
+      { numRuns: 30 },
+    ))
+
+  it('come in any number of pieces on one connection', async () => {
+    const { port } = server.address() as AddressInfo
+    const socket = connect(port, '127.0.0.1')
+    const body = JSON.stringify({ text: 'x'.repeat(100_000) })
+    const head = `POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
+    let answers = ''
+    socket.on('data', (chunk: Buffer) => (answers += chunk.toString('latin1')))
+    const until = async (count: number): Promise<void> => {
+      while (answers.split('HTTP/1.1 200 OK').length <= count)
+        await new Promise((resolve) => socket.once('data', resolve))
+    }
+    for (const count of [1, 2]) {
+      socket.write(head + body.slice(0, 10))
+      await new Promise((resolve) => setImmediate(resolve))
+      socket.write(body.slice(10))
+      await until(count)
+    }
+    socket.destroy()
+    assert.deepEqual(errors, [])
+  })
+
+  it('that break off are counted once and leave nothing under way', async () => {
+    const { port } = server.address() as AddressInfo
+    for (let index = 0; index < 20; index++) {
+      const socket = connect(port, '127.0.0.1')
+      const arrived = new Promise((resolve) => server.once('request', resolve))
+      socket.write(
+        `POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${REVIEW_LIMIT_BYTES}\r\n\r\n{`,
+      )
+      await arrived
+      const closed = new Promise((resolve) => server.once('connection', resolve))
+      socket.destroy()
+      // Twenty of them are more than may be under way: were one of them still counted, the last would be refused.
+      assert.equal(
+        (await send({ path: '/mutate', headers: { ...JSON_HEADERS, 'Content-Length': '2' }, body: '{}' })).status,
+        200,
+      )
+      await closed
+      while (errors.length <= index) await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.deepEqual(new Set(errors), new Set(['400 request aborted']))
+    assert.equal(errors.length, 20)
+  })
+})
