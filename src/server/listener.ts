@@ -3,6 +3,7 @@ import { createServer } from 'node:https'
 import type { Server } from 'node:https'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { createConnectionBound } from './connectionBound.ts'
 
 export interface ListenerOptions {
   readonly name: string
@@ -21,6 +22,10 @@ export interface ListenerOptions {
   readonly clientCa?: string | undefined
   /** Called for errors of single connections: port scanners, clients that do not trust the CA. */
   readonly onConnectionError?: ((error: Error) => void) | undefined
+  /** Connections at a time. Default 4096: an API server opens few, this only bounds what strangers can hold. */
+  readonly maximumConnections?: number | undefined
+  /** How long a connection may take until it is encrypted. Default 10 s. */
+  readonly handshakeMilliseconds?: number | undefined
 }
 
 export interface Listener {
@@ -38,7 +43,7 @@ export interface Listener {
 /** The API server keeps idle connections; Node's default of 5 s loses races with it. */
 const KEEP_ALIVE_MILLISECONDS = 120_000
 const REQUEST_MILLISECONDS = 30_000
-/** The API server opens few connections; this only bounds what a stranger can hold. */
+const HANDSHAKE_MILLISECONDS = 10_000
 const MAXIMUM_CONNECTIONS = 4096
 
 /** Starts listening; rejects with a message that says which option to change when the port is taken. */
@@ -61,6 +66,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       noDelay: true,
       requestCert: options.clientCa !== undefined,
       rejectUnauthorized: false,
+      handshakeTimeout: options.handshakeMilliseconds ?? HANDSHAKE_MILLISECONDS,
     },
     (request: IncomingMessage, response: ServerResponse) => {
       underWay.add(response)
@@ -77,14 +83,15 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   server.keepAliveTimeout = KEEP_ALIVE_MILLISECONDS
   server.headersTimeout = REQUEST_MILLISECONDS
   server.requestTimeout = REQUEST_MILLISECONDS
-  server.maxConnections = MAXIMUM_CONNECTIONS
+  server.on('connection', createConnectionBound(options.maximumConnections ?? MAXIMUM_CONNECTIONS))
   server.on('secureConnection', (socket) => verifiedBy.set(socket, authority))
-  server.on('tlsClientError', (error) => options.onConnectionError?.(error))
-  // Without this listener Node answers malformed HTTP itself; with it the socket must be closed here.
+  // Of a failed handshake too. Without this listener Node answers malformed HTTP itself; with it the socket must be closed here.
   server.on('clientError', (error: Error, socket: Socket) => {
     options.onConnectionError?.(error)
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    else socket.destroy()
+    // Before it is encrypted nothing can be said: what is written would wait for a handshake that may never end, and the connection with it.
+    if (!socket.writable || !verifiedBy.has(socket)) socket.destroy()
+    else
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy())
   })
 
   await new Promise<void>((resolve, reject) => {
