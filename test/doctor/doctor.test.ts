@@ -306,8 +306,24 @@ drawbridge_alert_thread_restarts_total 4
     'a misspelt label',
     labelled('web', { 'drawbridge.dev/enforse': 'baseline' }),
     [
-      'problem namespaces: namespace web: label drawbridge.dev/enforse means nothing; did you mean drawbridge.dev/enforce? > kubectl label --overwrite namespace web drawbridge.dev/enforce=baseline drawbridge.dev/enforse-',
+      'problem namespaces: namespace web: label drawbridge.dev/enforse means nothing; did you mean drawbridge.dev/enforce? > kubectl label namespace web drawbridge.dev/enforse-',
     ],
+  ],
+  [
+    'misspelt labels that would weaken, and carries no value over',
+    labelled('web', {
+      'drawbridge.dev/enforcee': 'privileged',
+      'drawbridge.dev/when-dwn': 'net',
+      'drawbridge.dev/quarantin': 'off',
+    }),
+    [
+      ['enforcee', 'enforce'],
+      ['when-dwn', 'when-down'],
+      ['quarantin', 'quarantine'],
+    ].map(
+      ([label, meant]) =>
+        `problem namespaces: namespace web: label drawbridge.dev/${label} means nothing; did you mean drawbridge.dev/${meant}? > kubectl label namespace web drawbridge.dev/${label}-`,
+    ),
   ],
   [
     'a profile that does not exist',

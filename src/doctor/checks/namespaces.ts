@@ -1,5 +1,5 @@
 /** Which labels are used, which mean nothing, and who asks for nothing? */
-import { misspeltLabels, nearest } from '../../cli/misspelt.ts'
+import { misspeltLabels } from '../../cli/misspelt.ts'
 import { GROUP, LABEL, VERSION } from '../../kube/names.ts'
 import { loadProfile } from '../../policy/compileProfile.ts'
 import type { CompiledProfile } from '../../policy/compileProfile.ts'
@@ -38,19 +38,16 @@ async function profilesOf({ reader }: Installation): Promise<{
   return { found, findings }
 }
 
-/** A label of ours with a letter wrong: whoever wrote it believes that it holds. */
-function misspelt({ name, labels }: Namespace): readonly Finding[] {
-  return Object.entries(labels).flatMap(([key, value]) => {
-    const [said] = misspeltLabels([key])
-    if (said === undefined) return []
-    const meant = nearest(key, LABELS)
-    const todo =
-      meant === undefined
-        ? `kubectl label namespace ${word(name)} ${word(key)}-`
-        : `kubectl label --overwrite namespace ${word(name)} ${meant}=${word(value)} ${word(key)}-`
-    return [problem(`namespace ${name}: ${said}`, todo)]
-  })
-}
+/**
+ * A label of ours with a letter wrong: whoever wrote it believes that it holds. Only its removal is advised: it needs none of the rights that the label
+ * which was meant needs, so its value must not be set by whoever follows this advice.
+ */
+const misspelt = ({ name, labels }: Namespace): readonly Finding[] =>
+  Object.keys(labels).flatMap((key) =>
+    misspeltLabels([key]).map((said) =>
+      problem(`namespace ${name}: ${said}`, `kubectl label namespace ${word(name)} ${word(key)}-`),
+    ),
+  )
 
 export const namespaces: Check = {
   id: 'namespaces',
