@@ -25,7 +25,7 @@ dist/bundle/drawbridge.js: node_modules/.installed $(sources)
 
 build: dist/bundle/drawbridge.js ## install packages and build the program
 
-run: build ## install, build and start Drawbridge standalone (Ctrl-C stops it)
+run: build ## install, build and start Drawbridge standalone (Ctrl-C stops it; DATA=folder, PORT=, ALERTS_PORT=, ADMIN_PORT=)
 	@exec node bin/drawbridge.js serve --standalone --data $(or $(DATA),data) $(if $(PORT),--port $(PORT)) $(if $(ALERTS_PORT),--alerts-port $(ALERTS_PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
 
 demo: build ## play the story of the README against the running server

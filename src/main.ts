@@ -72,6 +72,7 @@ async function localVerdicts(data: string): Promise<VerdictAccess> {
       ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
     })) as ImageVerdict | undefined
   return {
+    asked: `the server of ${data}; for a cluster: --kubeconfig FILE`,
     list: async () => ((await ask('GET', '/api/v1/verdicts')) as { items: ImageVerdict[] }).items,
     get: async (name) => (await ask('GET', `/api/v1/verdicts/${encodeURIComponent(name)}`)) as ImageVerdict | undefined,
     release: async (name, decision) => decide(name, 'release', decision),
@@ -82,9 +83,12 @@ async function localVerdicts(data: string): Promise<VerdictAccess> {
 /** Where the brake is, as `drawbridge manifests` assumes too. */
 const OWN_NAMESPACE = 'drawbridge'
 
+/** As for kubectl, an empty KUBECONFIG is none. */
+const kubeconfigOfEnvironment = (): string | undefined => process.env['KUBECONFIG'] || undefined
+
 /** Where no server runs with this data folder, the cluster that kubectl would ask is meant. */
 const clusterInPlaceOf = (data: string): string | undefined =>
-  existsSync(join(data, 'server.json')) ? undefined : process.env['KUBECONFIG']
+  existsSync(join(data, 'server.json')) ? undefined : kubeconfigOfEnvironment()
 
 /** A server with its data folder here, as far as it answers. Throws UnusableError when the folder is none of a server. */
 async function localServer(data: string): Promise<LocalServer> {
@@ -150,7 +154,7 @@ const actions: CliActions = {
     const { openClusterVerdicts } = await import('./adapters/kubernetes/commandLine.ts')
     return openClusterVerdicts(kubeconfig)
   },
-  async openScan({ kubeconfig = process.env['KUBECONFIG'], podSecurityLabels, profiles: given, exemptions }) {
+  async openScan({ kubeconfig = kubeconfigOfEnvironment(), podSecurityLabels, profiles: given, exemptions }) {
     const stop = new AbortController()
     void stopRequested().then(() => stop.abort())
     const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
@@ -174,7 +178,7 @@ const actions: CliActions = {
       },
     }
   },
-  async openWorkloads({ kubeconfig = process.env['KUBECONFIG'] }) {
+  async openWorkloads({ kubeconfig = kubeconfigOfEnvironment() }) {
     const { openClusterScan } = await import('./adapters/kubernetes/clusterScan.ts')
     const cluster = await openClusterScan(kubeconfig, new AbortController().signal)
     return {
@@ -184,7 +188,7 @@ const actions: CliActions = {
       findFlagged: findFlagged(createVerdictIndex(cluster.verdicts), parseReference, () => Date.now()),
     }
   },
-  async doctor({ data, kubeconfig = process.env['KUBECONFIG'], namespace, output }) {
+  async doctor({ data, kubeconfig = kubeconfigOfEnvironment(), namespace, output }) {
     const { doctor } = await import('./doctor/doctor.ts')
     const local = data === undefined ? undefined : await localServer(data)
     const version = await packageVersion()
@@ -232,7 +236,7 @@ const actions: CliActions = {
         caBundle,
         ownNamespace: namespace,
         user,
-        scope: scope === 'cluster' ? 'cluster' : 'namespaces',
+        scope,
         podSecurityLabels,
         requireLabels: requireLabelsExcept && { except: requireLabelsExcept },
       })

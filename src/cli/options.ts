@@ -25,6 +25,13 @@ export const kubeconfigOption = (objects: string): Option =>
 export const outputOption = (kinds: readonly string[]): Option =>
   new Option('-o, --output <format>', 'how to print').choices(kinds).default(kinds[0])
 
+/** Where verdicts deny, named as in the chart; `opted-in` is what `namespaces` was called before. */
+export function scopeName(text: string): 'namespaces' | 'cluster' {
+  if (text === 'cluster') return text
+  if (text === 'namespaces' || text === 'opted-in') return 'namespaces'
+  throw new InvalidArgumentError('Allowed choices are namespaces, cluster.')
+}
+
 /** RFC 3339 (`2026-12-31`, `2026-12-31T08:00:00Z`) -> milliseconds since the epoch. */
 export function isoTime(text: string): number {
   const time = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : Number.NaN

@@ -11,7 +11,7 @@ import { clean, EXIT, UnusableError } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addJudgingCommands } from './judgingCommands.ts'
 import { addLogLevelCommand } from './logLevel.ts'
-import { collect, dataOption, kubeconfigOption, outputOption, portNumber } from './options.ts'
+import { collect, dataOption, kubeconfigOption, outputOption, portNumber, scopeName } from './options.ts'
 import { listVerdicts, showVerdict } from './verdicts.ts'
 import type { VerdictAccess } from './verdicts.ts'
 import { replayFile } from './replay.ts'
@@ -53,7 +53,7 @@ export interface CliActions {
     readonly namespace: string
     /** Who Drawbridge is to the API server; undefined: the service account of its namespace. */
     readonly user?: string | undefined
-    readonly scope: 'opted-in' | 'cluster'
+    readonly scope: 'namespaces' | 'cluster'
     readonly podSecurityLabels: boolean
     /** New namespaces must have an `enforce` label, except these; undefined: they need none. */
     readonly requireLabelsExcept: readonly string[] | undefined
@@ -228,8 +228,9 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     )
     .addOption(
       new Option('--quarantine-scope <scope>', 'where verdicts deny')
-        .choices(['opted-in', 'cluster'])
-        .default('opted-in'),
+        .choices(['namespaces', 'cluster'])
+        .argParser(scopeName)
+        .default('namespaces'),
     )
     .option('--pod-security-labels', 'also what concerns namespaces with pod-security.kubernetes.io labels', false)
     .option('--require-labels', 'refuse new namespaces without an enforce label', false)
@@ -244,7 +245,7 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
         ca: string
         namespace: string
         user?: string
-        quarantineScope: 'opted-in' | 'cluster'
+        quarantineScope: 'namespaces' | 'cluster'
         podSecurityLabels: boolean
         requireLabels: boolean
         requireLabelsExcept?: readonly string[]

@@ -8,6 +8,8 @@ import type { CliIo } from './io.ts'
 
 /** Where verdicts live: the admin API of a server, or the Kubernetes API. Commands do not know which. */
 export interface VerdictAccess {
+  /** Who was asked, where a person may have meant somebody else. */
+  readonly asked?: string
   list(): Promise<readonly ImageVerdict[]>
   get(name: string): Promise<ImageVerdict | undefined>
   /** Undefined: there is no such verdict. */
@@ -57,7 +59,7 @@ async function find(name: string, access: VerdictAccess, io: CliIo): Promise<Ima
   if (matches.length === 1 && beginning.length >= SHORTEST_BEGINNING) return matches[0]!
   const problem =
     matches.length === 0
-      ? `no verdict ${name}; "drawbridge verdicts list" shows them`
+      ? `no verdict ${name}${access.asked === undefined ? '' : ` (asked ${access.asked})`}; "drawbridge verdicts list" shows them`
       : matches.length === 1
         ? `${name} is too short for the beginning of a name; give ${SHORTEST_BEGINNING} characters or more`
         : `${name} is the beginning of ${matches.length} verdicts; give more of the name`

@@ -128,6 +128,27 @@ describe('the command line', () => {
     assert.deepEqual(asked, [{ url: 'https://a:1', ca: 'f', namespace: 'drawbridge', user: 'jane', scope: 'cluster' }])
   })
 
+  for (const [args, scope] of [
+    [[], 'namespaces'],
+    [['--quarantine-scope', 'namespaces'], 'namespaces'],
+    [['--quarantine-scope', 'opted-in'], 'namespaces'],
+  ] as const)
+    it(`manifests: verdicts hold in ${scope} with ${JSON.stringify(args)}`, async () => {
+      const asked: string[] = []
+      const actions = {
+        manifests: ({ scope: given }: { readonly scope: string }) => Promise.resolve(`${asked.push(given)}`),
+      }
+      const { code } = await run(['manifests', '--url', 'https://a:1', '--ca', 'f', ...args], { actions })
+      assert.deepEqual([code, asked], [0, [scope]])
+    })
+
+  it('manifests: an unknown scope is refused with the known ones', async () => {
+    const args = ['manifests', '--url', 'https://a:1', '--ca', 'f', '--quarantine-scope', 'all']
+    const { code, err } = await run(args)
+    assert.equal(code, 2)
+    assert.match(err, /Allowed choices are namespaces, cluster\./)
+  })
+
   it('a failure is one clear line: 1 for what went wrong, 2 for what cannot be used', async () => {
     assert.deepEqual(await serveFailing(new Error('the port is taken')), {
       code: 1,

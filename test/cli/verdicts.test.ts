@@ -162,6 +162,26 @@ TIME                  SENSOR  RULE                                      CLASS  W
     })
   }
 
+  it('says which server was asked for a verdict that it does not have', async () => {
+    const openVerdicts: CliActions['openVerdicts'] = () =>
+      Promise.resolve({
+        asked: 'the server of data; for a cluster: --kubeconfig FILE',
+        list: () => Promise.resolve([]),
+        get: () => Promise.resolve(undefined),
+        release: () => Promise.reject(new Error('reached')),
+        confirm: () => Promise.reject(new Error('reached')),
+        close: () => Promise.resolve(),
+      })
+    for (const argv of [['show'], ['release', '--reason', 'x'], ['confirm', '--reason', 'x']]) {
+      const { code, err } = await run(['verdicts', ...argv, 'sha256-99999999'], { actions: { openVerdicts } })
+      assert.equal(code, 1)
+      assert.equal(
+        err,
+        'drawbridge: no verdict sha256-99999999 (asked the server of data; for a cluster: --kubeconfig FILE); "drawbridge verdicts list" shows them\n',
+      )
+    }
+  })
+
   it('ends with 1 for a beginning of two', async () => {
     const { code, err } = await verdicts(['show', 'sha256-3dc'], [DENYING, { ...DENYING, name: 'sha256-3dcf' }])
     assert.deepEqual([code, err], [1, 'drawbridge: sha256-3dc is the beginning of 2 verdicts; give more of the name\n'])

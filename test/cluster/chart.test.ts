@@ -278,6 +278,61 @@ describe('the Helm chart', function () {
       ],
       ['settings that are the chart’s', ['--set', 'config.namespace=x'], /config\.namespace is set by the chart/],
       ['a port of its own', ['--set', 'config.alerts.port=1'], /the chart sets port of every listener/],
+      [
+        'the token of a sensor in clear',
+        ['--set', 'config.alerts.credentials[0].name=falco,config.alerts.credentials[0].token=0123456789abcdef'],
+        /config\.alerts\.credentials: the token of falco would be readable in a ConfigMap: put it under a key of the Secret drawbridge-tokens, and give tokenFile: \/etc\/drawbridge\/tokens\/KEY/,
+      ],
+      [
+        'a token of the admin API in clear',
+        ['--set', 'config.admin.token=0123456789abcdef'],
+        /config\.admin\.token would be readable in a ConfigMap: put it under admin-token of the Secret drawbridge-tokens/,
+      ],
+      [
+        'tokens in the Secret that Drawbridge writes its certificates to',
+        ['--set', 'tokens.secretName=drawbridge-tls'],
+        /tokens\.secretName: drawbridge-tls is where Drawbridge keeps its certificates/,
+      ],
+      [
+        'certificates from the Secret that nothing else may keep',
+        ['--set', 'tls.mountedSecret=drawbridge-tls'],
+        /tls\.mountedSecret: drawbridge-tls is where Drawbridge keeps its certificates/,
+      ],
+      [
+        'certificates from the Secret of the tokens',
+        ['--set', 'tls.mountedSecret=drawbridge-tokens'],
+        /tls\.mountedSecret: drawbridge-tokens holds the tokens/,
+      ],
+      [
+        'an end that comes before the last answer',
+        ['--set', 'preStopSeconds=26'],
+        /terminationGracePeriodSeconds: 45 is too short: preStopSeconds and twice config\.drain take 46s/,
+      ],
+      ...['config.drain=1m', 'config.drain=20001ms,preStopSeconds=5'].map(
+        (values) =>
+          [
+            `an end that comes before the last answer, with ${values}`,
+            ['--set', values],
+            /terminationGracePeriodSeconds: 45 is too short/,
+          ] as const,
+      ),
+      ...['2', '3', '51%'].map(
+        (most) =>
+          [
+            `a budget that lets all replicas be evicted at once (${most})`,
+            ['--set', `podDisruptionBudget.maxUnavailable=${most}`],
+            /podDisruptionBudget\.maxUnavailable: .* of 2 replicas is all of them/,
+          ] as const,
+      ),
+      ['a budget of 100%', ['--set', 'podDisruptionBudget.maxUnavailable=100%'], /maxUnavailable/],
+      ...['name', 'version'].map(
+        (label) =>
+          [
+            `the label ${label} of its pods`,
+            ['--set', `podLabels.app\\.kubernetes\\.io/${label}=other`],
+            new RegExp(`podLabels: app\\.kubernetes\\.io/${label} is set by the chart`),
+          ] as const,
+      ),
     ]
     for (const [what, args, message, namespace] of cases)
       it(what, () => {
@@ -293,6 +348,21 @@ describe('the Helm chart', function () {
         assert.match(stderr, message)
       })
   })
+
+  for (const values of [
+    'preStopSeconds=25',
+    'config.drain=20s',
+    'config.drain=1m,terminationGracePeriodSeconds=125',
+    'podDisruptionBudget.maxUnavailable=50%',
+    'replicas=3,podDisruptionBudget.maxUnavailable=2',
+    // No budget spares a single replica and still lets its node be drained.
+    'replicas=1',
+    'tls.mountedSecret=other,tokens.secretName=mine',
+    'podLabels.team=security',
+  ])
+    it(`takes ${values}`, () => {
+      assert.ok(template(['--set', values]).includes('kind: Deployment'))
+    })
 
   it('lets nobody in where the NetworkPolicy names nobody', () => {
     const { spec } = find(objectsOf(template(valuesOf('cluster-wide.yaml'))), 'NetworkPolicy') as unknown as {

@@ -15,6 +15,16 @@ describe('the cluster that a command asks', () => {
     })
   }
 
+  it('is not named by an empty KUBECONFIG', () => {
+    const env = { ...NOWHERE, KUBECONFIG: '' }
+    assert.match(cli(['scan'], { env }).err, /^drawbridge: not inside a cluster .*: give --kubeconfig FILE\n$/)
+    assert.match(cli(['doctor'], { env }).err, /^drawbridge: no cluster to look at: give --kubeconfig FILE/)
+    assert.match(
+      cli(['verdicts', 'list', '--data', '/nowhere/data'], { env }).err,
+      /^drawbridge: \/nowhere\/data\/server\.json: no server is running with this data folder; .* --kubeconfig\n$/,
+    )
+  })
+
   it('has to be named for serve, and the other way is named too', () => {
     assert.deepEqual(cli(['serve'], { env: NOWHERE }), {
       code: 2,

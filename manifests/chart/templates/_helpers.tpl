@@ -42,6 +42,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- range $key := list "address" "port" -}}
 {{- if or (hasKey $alerts $key) (hasKey ($config.admin | default dict) $key) }}{{ fail (printf "the chart sets %s of every listener; see host in values.yaml" $key) }}{{ end -}}
 {{- end -}}
+{{- range $alerts.credentials -}}
+{{- if hasKey . "token" }}{{ fail (printf "config.alerts.credentials: the token of %v would be readable in a ConfigMap: put it under a key of the Secret %s, and give tokenFile: /etc/drawbridge/tokens/KEY" .name $.Values.tokens.secretName) }}{{ end -}}
+{{- end -}}
+{{- if hasKey ($config.admin | default dict) "token" }}{{ fail (printf "config.admin.token would be readable in a ConfigMap: put it under admin-token of the Secret %s" .Values.tokens.secretName) }}{{ end -}}
 {{- $own := dict
   "namespace" $namespace
   "podSecurityLabels" .Values.podSecurityLabels
