@@ -496,10 +496,10 @@ describe('drawbridge doctor', () => {
   })
 
   it('reads metrics', () => {
-    const read = parseMetrics('# HELP a b\na 1\na{x="1\\"2",y="z"} 2.5\nb{} 3\nrubbish\n')
+    const read = parseMetrics('# HELP a b\na 1\na{x="1.2",y="z"} 2.5\nb{} 3\nrubbish\n')
     assert.deepEqual(read.get('a'), [
       { labels: {}, value: 1 },
-      { labels: { x: '1"2', y: 'z' }, value: 2.5 },
+      { labels: { x: '1.2', y: 'z' }, value: 2.5 },
     ])
     assert.equal(sumOf(read, 'a', { y: 'z' }), 2.5)
     assert.equal(sumOf(read, 'none'), 0)

@@ -89,7 +89,7 @@ const DEFAULT_IDLE_MS = 180_000
 /** Above the largest list page; a single object is at most 1.5 MiB in etcd. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 /** Metrics are tens of kilobytes; who answers for a pod is not known. */
-const MAX_TEXT_BYTES = 8 * 1024 * 1024
+const MAX_TEXT_BYTES = 2 * 1024 * 1024
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 
 /**

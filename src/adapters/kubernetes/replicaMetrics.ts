@@ -6,6 +6,7 @@ import type { KubernetesClient } from './client.ts'
 
 const TIMEOUT_MILLISECONDS = 10_000
 const ADMIN_PORT = 8445
+const MAX_PODS = 50
 
 interface Pod {
   readonly metadata: { readonly name: string }
@@ -28,7 +29,12 @@ export async function readReplicaMetrics(
   let items: readonly Pod[]
   try {
     const list = (await client.request('GET', pods, {
-      query: { labelSelector: 'app.kubernetes.io/name=drawbridge' },
+      // Others may run pods there too, and label them: these run under Drawbridge's own account.
+      query: {
+        labelSelector: 'app.kubernetes.io/name=drawbridge',
+        fieldSelector: 'spec.serviceAccountName=drawbridge,status.phase=Running',
+        limit: String(MAX_PODS),
+      },
       timeoutMs: TIMEOUT_MILLISECONDS,
     })) as { readonly items?: readonly Pod[] }
     items = list.items ?? []

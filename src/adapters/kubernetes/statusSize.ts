@@ -44,7 +44,8 @@ export function fitStatus(status: VerdictStatus): VerdictStatus {
     for (const index of candidates) {
       if (excess <= 0) break
       dropped.add(index)
-      excess -= storedBytes(list[index]) + 1
+      // The last one of a list takes no comma with it.
+      excess -= storedBytes(list[index]) + (dropped.size < list.length ? 1 : 0)
     }
     if (dropped.size > 0) next[field] = list.filter((_, index) => !dropped.has(index))
   }

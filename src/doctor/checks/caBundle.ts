@@ -25,7 +25,9 @@ const read = (pem: string): readonly X509Certificate[] =>
 
 const isValid = (certificate: X509Certificate, now: number): boolean =>
   Date.parse(certificate.validFrom) <= now && now < Date.parse(certificate.validTo)
-const day = (milliseconds: number): string => new Date(milliseconds).toISOString().slice(0, 10)
+/** What a replica claims may be no time at all. */
+const day = (milliseconds: number): string =>
+  Math.abs(milliseconds) < 8.64e15 ? new Date(milliseconds).toISOString().slice(0, 10) : 'a day that is none'
 
 /** Drawbridge writes caBundle itself where it keeps the certificates; elsewhere it comes with the objects. */
 const todoOf = ({ kind, namespace, repair, workload }: Installation): string =>

@@ -11,15 +11,17 @@ const RAISE =
   'raise one: kubectl exec -it into any pod, which Falco reports as "Terminal shell in container"; how sensors are wired: docs/sensors.md'
 
 /** Why alert requests were refused, and what that asks for. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  unauthorized: 'give the sensor the token of the Secret drawbridge-tokens (docs/sensors.md)',
-  'wrong-source': 'let the credential send this source: alerts.credentials[].sources',
-  'unknown-source': 'send to /alerts/<sensor> with a name of docs/sensors.md',
-  'rate-limited': 'raise alerts.limits.alertsPerSecond, or quieten the sensor',
-  busy: 'give Drawbridge more memory, or send fewer alerts at once (docs/operations.md#memory)',
-  unverifiable: 'the API server could not be asked about a token: see the log',
-  'bad-request': 'send JSON (docs/sensors.md)',
-}
+const REFUSALS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    unauthorized: 'give the sensor the token of the Secret drawbridge-tokens (docs/sensors.md)',
+    'wrong-source': 'let the credential send this source: alerts.credentials[].sources',
+    'unknown-source': 'send to /alerts/<sensor> with a name of docs/sensors.md',
+    'rate-limited': 'raise alerts.limits.alertsPerSecond, or quieten the sensor',
+    busy: 'give Drawbridge more memory, or send fewer alerts at once (docs/operations.md#memory)',
+    unverifiable: 'the API server could not be asked about a token: see the log',
+    'bad-request': 'send JSON (docs/sensors.md)',
+  }),
+)
 
 interface Sum {
   readonly key: string
@@ -35,12 +37,16 @@ function by(all: readonly Metrics[], name: string, label: string): readonly Sum[
   return [...sums].map(([key, value]) => ({ key, value })).filter(({ value }) => value > 0)
 }
 
+/** Clocks differ; what is further ahead is no time of an alert. */
+const CLOCK_SKEW = 5 * 60_000
+
 /** When each source was last heard, milliseconds since the epoch; by the replica that heard it last. */
-function lastHeard(all: readonly Metrics[]): ReadonlyMap<string, number> {
+function lastHeard(all: readonly Metrics[], now: number): ReadonlyMap<string, number> {
   const heard = new Map<string, number>()
   for (const metrics of all)
     for (const { labels, value } of metrics.get('drawbridge_last_alert_timestamp_seconds') ?? [])
-      heard.set(labels['source'] ?? '', Math.max(heard.get(labels['source'] ?? '') ?? 0, value * 1000))
+      if (value * 1000 <= now + CLOCK_SKEW)
+        heard.set(labels['source'] ?? '', Math.max(heard.get(labels['source'] ?? '') ?? 0, value * 1000))
   return heard
 }
 
@@ -59,11 +65,11 @@ export function sensorFindings(replicas: readonly Replica[], now: number): reado
             'for one outside of the cluster, name its data folder: drawbridge doctor --data DIR',
           ),
         ]
-  const heard = [...lastHeard(all)].sort(([a], [b]) => (a < b ? -1 : 1))
+  const heard = [...lastHeard(all, now)].sort(([a], [b]) => (a < b ? -1 : 1))
   const starts = all.flatMap(
     (metrics) => metrics.get('process_start_time_seconds')?.map(({ value }) => value * 1000) ?? [],
   )
-  const running = now - Math.min(...starts)
+  const running = now - starts.reduce((first, start) => Math.min(first, start), now)
   const isRecent = ([, time]: readonly [string, number]): boolean => now - time < HOUR
   const said = heard.map(([source, time]) => `${source} ${age(now - time)} ago`)
   const seen = heard.some(isRecent)
@@ -75,7 +81,7 @@ export function sensorFindings(replicas: readonly Replica[], now: number): reado
         RAISE,
       )
   const refused = by(all, 'drawbridge_alert_requests_refused_total', 'reason').map(({ key, value }) =>
-    warning(`${count(value, 'alert request')} refused since the start: ${key}`, REFUSALS[key] ?? 'see the log'),
+    warning(`${count(value, 'alert request')} refused since the start: ${key}`, REFUSALS.get(key) ?? 'see the log'),
   )
   const codes = by(all, 'drawbridge_alerts_refused_total', 'code')
   const failures = all.reduce((sum, metrics) => sum + sumOf(metrics, 'drawbridge_ledger_failures_total'), 0)

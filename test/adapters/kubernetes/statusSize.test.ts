@@ -43,6 +43,11 @@ describe('fitStatus', () => {
     )
   })
 
+  it('is within the bound where a whole list goes', () => {
+    const kept = fitStatus(status(22, 57, 37, '𑪾𘤦𝁸ヒ࠻ꩣ𝠴🌩ꓚ')) as ReturnType<typeof status>
+    assert.deepEqual([kept.evidence.length, storedBytes(kept) <= MAX_STATUS_BYTES], [0, true])
+  })
+
   it('is always within the bound, and never drops the names of alerts', () => {
     const counts = fc.integer({ min: 0, max: 64 })
     fc.assert(
