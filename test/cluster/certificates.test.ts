@@ -194,7 +194,7 @@ describe('certificates in a cluster', function () {
 
   afterEach(async () => {
     await Promise.all(replicas.splice(0).map((replica) => replica.stop()))
-    await cluster.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    await cluster.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
     await cluster.kubectl(['delete', 'secret', SECRET, '-n', 'drawbridge'])
   })
 

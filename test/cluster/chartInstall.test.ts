@@ -189,7 +189,7 @@ describe('the Helm chart on a real API server', function () {
     })
 
     it('can be uninstalled without a moment in which pods are refused: the webhook configurations first', async () => {
-      await cluster.must(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+      await cluster.must(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
       await waitFor(async () => (await create('opted-in')).code === 0, 20_000, 'a pod that is created')
       const { code, stderr } = helm('uninstall', 'drawbridge', '--namespace', 'drawbridge')
       assert.equal(code, 0, stderr)

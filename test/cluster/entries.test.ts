@@ -428,7 +428,7 @@ for (const scope of ['namespaces', 'cluster'] as const) {
     })
 
     after(async () => {
-      await cluster?.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+      await cluster?.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
       await cluster?.kubectl(['delete', 'namespace', ...namespaces.map(([name]) => name), '--wait=false'])
       await recorder?.stop()
       client?.close()

@@ -428,7 +428,7 @@ describe('the guard of the namespace labels, on a real API server', function () 
       assert.equal(await create('guard-manager', 'guard-new', { enforce: 'restricted' }), 'allowed')
       assert.match(await create('guard-manager', 'guard-new', { enforce: 'privileged' }), deniedByGuard)
     } finally {
-      await cluster.must(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+      await cluster.must(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
       await cluster.must([
         'delete',
         'validatingadmissionpolicy,validatingadmissionpolicybinding',

@@ -102,7 +102,7 @@ describe('docs/guides with helm and kubectl', function () {
   // First: it shows the history of the release.
   it('upgrade.md, and the webhook configurations that were deleted as the way out come back', async () => {
     runPage('upgrade')
-    const KINDS = 'mutatingwebhookconfiguration,validatingwebhookconfiguration'
+    const KINDS = 'validatingwebhookconfiguration,mutatingwebhookconfiguration'
     await cluster.must(['delete', KINDS, 'drawbridge'])
     const args = ['upgrade', 'drawbridge', CHART, '--namespace', 'drawbridge']
     const { code, stderr } = tools.helm(args, cluster.kubeconfig)

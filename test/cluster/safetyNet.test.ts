@@ -231,7 +231,7 @@ describe('the safety net beside two replicas', function () {
   after(async () => {
     await Promise.all(replicas.map((replica) => replica.kill()))
     const policies = ['drawbridge-guard', 'drawbridge-profile-guard', 'drawbridge-verdicts', 'drawbridge-safety-net']
-    await cluster.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    await cluster.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
     await cluster.kubectl([
       'delete', 'validatingadmissionpolicy,validatingadmissionpolicybinding', ...policies, 'drawbridge-safety-net-guard',
     ]) // prettier-ignore

@@ -135,7 +135,7 @@ describe('webhook entries on a real API server', function () {
   })
 
   after(async () => {
-    await cluster.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    await cluster.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
     await cluster.kubectl(['delete', 'namespace', ...Object.keys(NAMESPACES), '--wait=false'])
     await recorder.stop()
   })

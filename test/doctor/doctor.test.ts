@@ -9,7 +9,7 @@ import { base64, examine, METRICS, NOW, otherAuthority, REGISTRATION, VALIDATING
 import type { Objects, Spoiled } from './support.ts'
 
 const HELM = 'helm upgrade drawbridge manifests/chart --namespace drawbridge --reset-then-reuse-values'
-const ANEW = `kubectl delete mutatingwebhookconfiguration,validatingwebhookconfiguration drawbridge && ${HELM}`
+const ANEW = `kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration drawbridge && ${HELM}`
 const PODS = 'kubectl -n drawbridge get pods -l app.kubernetes.io/name=drawbridge'
 const RESTART =
   'kubectl -n drawbridge rollout restart deployment/drawbridge (it writes caBundle within seconds of its start; with tls.mountedSecret: docs/certificates.md)'

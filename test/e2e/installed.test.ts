@@ -52,7 +52,7 @@ describe('the image', () => {
 
   it('runs as a numeric user that is not root, and starts Node without a shell', () => {
     assert.equal(config.config.User, '65532:65532')
-    assert.deepEqual(config.config.Entrypoint, ['/nodejs/bin/node', '/app/bin/drawbridge.js'])
+    assert.deepEqual(config.config.Entrypoint, ['/nodejs/bin/node', '--disable-sigusr1', '/app/bin/drawbridge.js'])
   })
 
   it('says in CycloneDX which packages are in the bundle, and which Node runs it', () => {

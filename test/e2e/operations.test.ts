@@ -1,7 +1,6 @@
 /** What an operator does with an installation on a real node: `drawbridge doctor`, and the log level without a shell. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { request } from 'node:https'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -31,47 +30,7 @@ describe('operating an installation on a real node', () => {
   }
   const of = (findings: readonly Finding[], check: string): readonly Finding[] =>
     findings.filter((finding) => finding.check === check)
-  const secret = async (name: string, key: string): Promise<string> => {
-    const path = `jsonpath={.data.${key.replaceAll('.', String.raw`\.`)}}`
-    return Buffer.from(await cluster.must(['-n', 'drawbridge', 'get', 'secret', name, '-o', path]), 'base64').toString()
-  }
-
-  /** As Falco does it, to the Service: userinfo in the URL, the CA of the Secret. */
-  async function sendAlert(): Promise<number | undefined> {
-    const address = await cluster.must([
-      '-n',
-      'drawbridge',
-      'get',
-      'service',
-      'drawbridge',
-      '-o',
-      'jsonpath={.spec.clusterIP}',
-    ])
-    const [token, ca] = [await secret('drawbridge-tokens', 'alert-token'), await secret('drawbridge-tls', 'ca.crt')]
-    const alert = readFileSync(join(root, 'examples/alerts/dropped-executable.json'), 'utf8')
-    return new Promise((resolve, reject) => {
-      const sent = request(
-        {
-          host: address,
-          servername: 'drawbridge.drawbridge.svc',
-          port: 8444,
-          path: '/alerts/falco',
-          method: 'POST',
-          auth: `falco:${token}`,
-          ca,
-          headers: { 'content-type': 'application/json' },
-        },
-        (response) => {
-          response.resume()
-          response.on('end', () => resolve(response.statusCode))
-        },
-      )
-      sent.on('error', reject)
-      sent.end(alert.replace('@TIME@', new Date().toISOString()))
-    })
-  }
-
-  it('doctor finds nothing wrong but that no sensor has sent anything, and is content when one has', async () => {
+  it('doctor finds nothing wrong but that no sensor has sent anything, asked of both replicas', () => {
     const before = doctor()
     assert.deepEqual(
       before.findings.filter(({ level }) => level === 'problem' || level === 'unknown'),
@@ -83,17 +42,9 @@ describe('operating an installation on a real node', () => {
         .join(),
       /no sensor has sent an alert/,
     )
-    assert.equal(await sendAlert(), 200)
-    const after = doctor()
-    assert.equal(after.code, 0)
+    assert.equal(before.code, 0)
     assert.match(
-      of(after.findings, 'sensors')
-        .map(({ level, found }) => `${level} ${found}`)
-        .join(),
-      /^ok .*falco/,
-    )
-    assert.match(
-      of(after.findings, 'replicas')
+      of(before.findings, 'replicas')
         .map(({ level, found }) => `${level} ${found}`)
         .join(),
       /^ok 2 of 2 replicas ready/,

@@ -44,7 +44,7 @@ describe('uninstalling', function () {
       }
     })()
     // In the order of docs/install.md.
-    await cluster.must(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    await cluster.must(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
     const gone = helm('uninstall', 'drawbridge', '--namespace', 'drawbridge', '--wait')
     assert.equal(gone.code, 0, gone.stderr)
     ended.abort()

@@ -25,7 +25,9 @@ describe('a standalone server', () => {
     assert.notEqual(server.file.alertToken, server.file.adminToken)
   })
 
-  it('prints where it listens and how to try it', () => {
+  it('prints where it listens and how to try it', async () => {
+    // server.json is written before the banner.
+    while (!server.output().includes('dropped-executable.json')) await new Promise((done) => setTimeout(done, 20))
     for (const text of [
       server.file.webhook,
       server.file.alerts,

@@ -42,7 +42,7 @@ export const webhooks: Check = {
     const { configurations, configurationsWhy, namespace, repair } = installation
     if (configurations === undefined) return [unknown(`webhook configurations: ${configurationsWhy}`)]
     const differences = webhookDifferences(configurations, { ownNamespace: namespace })
-    const anew = `kubectl delete mutatingwebhookconfiguration,validatingwebhookconfiguration drawbridge && ${repair}`
+    const anew = `kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration drawbridge && ${repair}`
     const todo = differences.some(isForeign) ? anew : repair
     const found = [
       ...differences.map((difference) => {

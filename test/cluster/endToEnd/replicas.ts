@@ -47,7 +47,7 @@ export async function startReplicas(cluster: Cluster): Promise<Replicas> {
     RunningProgram.start(folders[name].path, extra, ['--kubeconfig', cluster.kubeconfig])
   const running: { a?: RunningProgram; b?: RunningProgram } = {}
   const remove = async (): Promise<void> => {
-    await cluster.kubectl(['delete', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', 'drawbridge'])
+    await cluster.kubectl(['delete', 'validatingwebhookconfiguration,mutatingwebhookconfiguration', 'drawbridge'])
     const policies = 'validatingadmissionpolicy,validatingadmissionpolicybinding'
     await cluster.kubectl(['delete', policies, 'drawbridge-verdicts'])
     await running.a?.kill()
