@@ -61,28 +61,33 @@ export function aboutVictim(line: string, victim: Victim, time: string): string 
         .replaceAll('127.0.0.1', victim.listener.host)
 }
 
-/** Posts the captures that a real Falco wrote about these actions, with the ids of the real containers. */
-export function playedFalco(endpoint: Endpoint): Sensor {
+/** Posts alerts as Falco does, to the Service by its address and under its name. */
+export function falcoSender(endpoint: Endpoint): { post(body: string): Promise<void>; close(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'drawbridge-sensor-'))
   const ca = join(folder, 'ca.crt')
   const agent = new Agent({ servername: SERVICE_NAME })
   writeFileSync(ca, endpoint.ca)
   return {
+    async post(body) {
+      const headers = { Authorization: `Bearer ${endpoint.token}`, 'Content-Type': 'application/json' }
+      const answer = await call(`https://${endpoint.address}:8444/alerts/falco`, { ca, body, headers, agent })
+      if (answer.status !== 200) throw new Error(`the alert was answered ${answer.status}: ${answer.text}`)
+    },
+    close: () => rmSync(folder, { recursive: true }),
+  }
+}
+
+/** Posts the captures that a real Falco wrote about these actions, with the ids of the real containers. */
+export function playedFalco(endpoint: Endpoint): Sensor {
+  const sender = falcoSender(endpoint)
+  return {
     name: 'played',
     start: () => Promise.resolve(),
     async report(capture, victim) {
       const lines = readFileSync(join(root, capture), 'utf8').trim().split('\n')
-      for (const line of lines) {
-        const answer = await call(`https://${endpoint.address}:8444/alerts/falco`, {
-          ca,
-          body: aboutVictim(line, victim, new Date().toISOString()),
-          headers: { Authorization: `Bearer ${endpoint.token}`, 'Content-Type': 'application/json' },
-          agent,
-        })
-        if (answer.status !== 200) throw new Error(`the alert was answered ${answer.status}: ${answer.text}`)
-      }
+      for (const line of lines) await sender.post(aboutVictim(line, victim, new Date().toISOString()))
     },
-    stop: () => Promise.resolve(rmSync(folder, { recursive: true })),
+    stop: () => Promise.resolve(sender.close()),
   }
 }
 
