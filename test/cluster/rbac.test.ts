@@ -143,6 +143,7 @@ describe('manifests/rbac.yaml', () => {
     const { spec } = netContent(
       {
         profiles: [],
+        namespaces: new Map(),
         minor: 35,
         exceptions: [],
         verdicts: [],
