@@ -79,11 +79,9 @@ function variablesOf({ scope, podSecurityLabels = false }: SafetyNetOptions): re
     // What the webhook entries were made with.
     ['verdictsEverywhere', String(scope === 'cluster')],
     ['podSecurityEntries', String(podSecurityLabels)],
-    // The API server sets it, to now. No other request says what time it is: then nothing has expired.
-    [
-      'now',
-      `request.operation == 'CREATE' && has(object.metadata.creationTimestamp) ? string(object.metadata.creationTimestamp) : ''`,
-    ],
+    // The API server sets it, to now. No other request says what time it is: it is later than the pod was made.
+    ['made', `request.operation == 'CREATE' ? object : oldObject`],
+    ['now', `has(variables.made.metadata.creationTimestamp) ? string(variables.made.metadata.creationTimestamp) : ''`],
     ['containers', `${list('object.spec', 'initContainers')} + object.spec.containers + ${ephemeral('object')}`],
     ['named', `(${imagesOf('object')}).map(image, {'image': image, 'reference': ${normalizedReference('image')}})`],
 
@@ -92,8 +90,9 @@ function variablesOf({ scope, podSecurityLabels = false }: SafetyNetOptions): re
       'quarantined',
       `params.spec.quarantine == 'enforce' && (${[
         `${isSet(LABEL.quarantine)} ? !(${label(LABEL.quarantine)} in ['warn', 'off']) :`,
-        `${isSet(LABEL.enforce)} ? ${label(LABEL.enforce)} in params.spec.profiles && params.spec.profiles[${label(LABEL.enforce)}].quarantine == 'enforce' :`,
-        'variables.verdictsEverywhere',
+        `${isSet(LABEL.enforce)} && ${label(LABEL.enforce)} in params.spec.profiles ? params.spec.profiles[${label(LABEL.enforce)}].quarantine == 'enforce' :`,
+        // A name that is written on a namespace takes nothing back, unless it may be that of a profile which did not fit.
+        `variables.verdictsEverywhere && (!(${isSet(LABEL.enforce)}) || (has(params.spec.profilesComplete) && params.spec.profilesComplete))`,
       ].join(' ')})`,
     ],
     [
@@ -122,7 +121,7 @@ function variablesOf({ scope, podSecurityLabels = false }: SafetyNetOptions): re
       'upstream',
       `params.spec.podSecurityLabels && ${isSet(enforce)} && (variables.podSecurityEntries || ${isSet(LABEL.enforce)}) ? [${label(enforce)}] : []`,
     ],
-    // A name that is not known may be that of a profile which is newer than the parameters.
+    // A name that is not known may be that of a profile which is newer than the parameters. Of what no profile has, they say so.
     [
       'profiles',
       `(variables.own.filter(name, name in params.spec.profiles) + variables.upstream.filter(name, name in ['baseline', 'restricted'])).map(name, params.spec.profiles[name])`,
@@ -224,7 +223,7 @@ const VALIDATIONS = [
       bind(
         'verdict',
         `[n.reference, n.reference.substring(n.reference.lastIndexOf('@') + 1)].filter(key, key in params.spec.images).map(key, params.spec.images[key].filter(i, ${DENIES_HERE})).filter(found, size(found) > 0)[0][0]`,
-        `variables.pod + 'uses a flagged image (safety net): image "' + n.image + '" is denied: verdict ' + verdict.verdict + ' until ' + verdict.until + '; way out: deploy a fixed image with another digest; evidence: drawbridge verdicts show ' + verdict.verdict + '; release: drawbridge verdicts release ' + verdict.verdict + ' --as fixed|false-positive|accepted --reason "..."'`,
+        `variables.pod + 'uses a flagged image (safety net): image "' + n.image + '" is denied: verdict ' + verdict.verdict + ' until ' + verdict.until + '; way out: deploy a fixed image with another digest; evidence: drawbridge verdicts show ' + verdict.verdict + ' --kubeconfig FILE; release: drawbridge verdicts release ' + verdict.verdict + ' --kubeconfig FILE --as fixed|false-positive|accepted --reason "..."'`,
       ),
     ),
   },

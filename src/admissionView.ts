@@ -107,7 +107,13 @@ export async function clusterView(
       view.keepSafetyNet({
         content: () => {
           const { profiles, exceptions, minor, brake } = view
-          const sources = { profiles: profiles.list(), minor: minor(), exceptions: exceptions.list(), brake: brake() }
+          const sources = {
+            profiles: profiles.list(),
+            namespaces: view.all(),
+            minor: minor(),
+            exceptions: exceptions.list(),
+            brake: brake(),
+          }
           const { spec, counts } = netContent({ ...given, ...sources, verdicts: verdicts() }, Date.now())
           observer.safetyNetMade(counts)
           return spec

@@ -50,7 +50,10 @@ export interface NetVerdict {
 }
 
 export interface SafetyNetSpec {
+  /** Those that there are, and names that namespaces enforce without there being one, which mean restricted. */
   readonly profiles: Readonly<Record<string, NetProfile>>
+  /** False: not all that there are fit, so nothing is known of a name that is not among them. Absent: written by an older version. */
+  readonly profilesComplete?: boolean
   /** For namespaces whose labels are not of one plain profile: an exception for any of these covers the violation. */
   readonly checks: Readonly<Record<Held, readonly string[]>>
   readonly exceptions: Readonly<Record<string, NetException>>

@@ -10,7 +10,6 @@ import {
   MAX_NET_IMAGES,
   type Held,
   type NetException,
-  type NetProfile,
   type NetVerdict,
   type SafetyNetSpec,
 } from '../kube/safetyNet.ts'
@@ -24,13 +23,11 @@ import type { MinorVersion, QuarantineMode } from '../policy/types.ts'
 import { countedContributions, isFlagged } from '../verdicts/phase.ts'
 import { reachOf, scoresOf } from '../verdicts/reach.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
-import { heldChecks, netProfile } from './profileRule.ts'
+import { byName, fitting } from './fitting.ts'
+import { netProfiles, type ProfileSources } from './profiles.ts'
+import { heldChecks } from './profileRule.ts'
 
-export interface NetSources {
-  /** The AdmissionProfiles that may be used. */
-  readonly profiles: readonly CompiledProfile[]
-  /** What `latest` means; undefined: newer than every number. */
-  readonly minor: number | undefined
+export interface NetSources extends ProfileSources {
   readonly exceptions: readonly ListedException[]
   readonly verdicts: readonly ImageVerdict[]
   /** What the brake lets verdicts do. */
@@ -54,41 +51,26 @@ export interface NetContent {
   readonly counts: NetCounts
 }
 
-/** Bytes of JSON; together well below the 1.5 MiB that etcd takes. */
-const MAX_BYTES = { images: 900 * 1024, exceptions: 256 * 1024, profiles: 96 * 1024, exemptions: 64 * 1024 } as const
+/** Bytes of JSON; together, and with what profiles.ts makes, below the 1.5 MiB that etcd takes. */
+const MAX_BYTES = {
+  images: 900 * 1024,
+  exceptions: 256 * 1024,
+  exemptions: 64 * 1024,
+} as const
+/** Bytes of patterns in one exception: each container's image is matched with each of them, and the API server limits what that may cost. */
+const MAX_PATTERN_BYTES = 2048
+const ANY_IMAGE = '^'
 /** The API server tells the time here, Drawbridge in the webhook: clocks may differ by so much. */
 const CLOCKS_MS = 60_000
-const HOUR_MS = 3600_000
+/** What ends are rounded to. */
+const STEPS_MS = [3600_000, 600_000, 60_000]
+const LEAST_STEP_MS = 10_000
 /** Written as text, compared as text. */
 const LAST_TIME = Date.UTC(9999, 11, 31)
 
 /** `2026-12-31T00:00:00Z`. */
 const timeText = (time: number): string =>
   `${new Date(Math.min(Math.max(0, time), LAST_TIME)).toISOString().slice(0, 19)}Z`
-
-const bytesOf = (key: string, value: unknown): number =>
-  Buffer.byteLength(key) + Buffer.byteLength(JSON.stringify(value)) + 4
-
-/** As many entries, in their order, as fit; keys sorted, so that equal contents are equal texts. */
-const fitting = <T>(
-  entries: readonly (readonly [string, T])[],
-  maxBytes: number,
-  maxEntries = Number.POSITIVE_INFINITY,
-  sizeOf: (key: string, value: T) => number = bytesOf,
-): { readonly map: Readonly<Record<string, T>>; readonly left: number } => {
-  const kept: (readonly [string, T])[] = []
-  let bytes = 0
-  for (const entry of entries) {
-    const size = sizeOf(...entry)
-    if (kept.length >= maxEntries || bytes + size > maxBytes) continue
-    bytes += size
-    kept.push(entry)
-  }
-  return { map: Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1))), left: entries.length - kept.length }
-}
-
-const byName = <T extends { readonly name: string }>(items: readonly T[]): readonly T[] =>
-  [...items].sort((a, b) => (a.name < b.name ? -1 : 1))
 
 /** Every check that may find each thing, at whatever version. */
 const allChecks = (profiles: readonly CompiledProfile[], latest: MinorVersion): SafetyNetSpec['checks'] => {
@@ -103,37 +85,19 @@ const allChecks = (profiles: readonly CompiledProfile[], latest: MinorVersion): 
   ) as unknown as SafetyNetSpec['checks']
 }
 
-const profileEntries = (
-  { profiles, minor }: NetSources,
-  holdsChecks: boolean,
-): readonly (readonly [string, NetProfile])[] => {
-  const latest: MinorVersion = minor ?? 'latest'
-  const builtin = BUILTIN_PROFILES.map(
-    (name) => [name, netProfile({ checks: BUILTIN_CHECKS(name, latest), quarantine: 'enforce' })] as const,
-  )
-  const custom = byName(profiles).map(({ name, spec, checksAt }) => {
-    const version = spec.extends.version ?? latest
-    const known = {
-      checks: checksAt(version),
-      quarantine: spec.quarantine ?? 'enforce',
-      hostPaths: spec.allowedHostPathPrefixes,
-    } as const
-    return [name, netProfile(known)] as const
-  })
-  return [...builtin, ...custom].map(([name, profile]) => [name, holdsChecks ? profile : { ...profile, checks: {} }])
-}
-
 const netException = (
   { namespaces, serviceAccounts, checks, images, expiresAt }: AdmissionException,
   held: ReadonlySet<string>,
 ): NetException => {
   const texts = images.map(patternExpression)
+  const patterns = texts.flatMap((text) => text?.expression ?? [])
+  const isLong = patterns.reduce((sum, pattern) => sum + pattern.length, 0) > MAX_PATTERN_BYTES
   return {
     namespaces,
     serviceAccounts,
     checks: checks.filter((check) => held.has(check)),
     images: texts.flatMap((text) => text?.reference ?? []),
-    patterns: texts.flatMap((text) => text?.expression ?? []),
+    patterns: isLong ? [ANY_IMAGE] : patterns,
     until: timeText(expiresAt + CLOCKS_MS),
   }
 }
@@ -161,8 +125,9 @@ const made = new WeakMap<ImageVerdict, { readonly end: number; readonly said: Ne
 const netVerdict = (verdict: ImageVerdict, now: number): NetVerdict | undefined => {
   if (!isFlagged(verdict, now) || verdict.expiresAt - CLOCKS_MS <= now) return undefined
   const exact = verdict.expiresAt - CLOCKS_MS
-  // Each alert puts the end off by a little, and is not worth a write: what has a day and more is told to the hour.
-  const end = exact - now > 24 * HOUR_MS ? exact - (exact % HOUR_MS) : exact
+  // Each alert puts the end off by a little, and is not worth a write: it is told earlier by a twentieth of what is left at most.
+  const step = STEPS_MS.find((one) => one * 20 <= exact - now) ?? LEAST_STEP_MS
+  const end = exact - (exact % step)
   const known = made.get(verdict)
   if (known?.end === end) return known.said
   const said = saidOf(verdict, timeText(end))
@@ -224,7 +189,7 @@ export const netContent = (sources: NetSources, now: number): NetContent => {
   const asked = { users: [...users], namespaces: [...namespaces], runtimeClasses: [...runtimeClasses] }
   const holdsChecks = Buffer.byteLength(JSON.stringify(asked)) <= MAX_BYTES.exemptions
   const checks = allChecks(sources.profiles, sources.minor ?? 'latest')
-  const profiles = fitting(profileEntries(sources, holdsChecks), MAX_BYTES.profiles)
+  const profiles = netProfiles(sources, holdsChecks)
   const exceptions = fitting(exceptionEntries(sources.exceptions, checks, now), MAX_BYTES.exceptions)
 
   const fittingImages = (verdicts: readonly ImageVerdict[]) =>
@@ -235,6 +200,7 @@ export const netContent = (sources: NetSources, now: number): NetContent => {
   return {
     spec: {
       profiles: profiles.map,
+      profilesComplete: profiles.isComplete,
       checks,
       exceptions: exceptions.map,
       exceptionsComplete: exceptions.left === 0,

@@ -146,6 +146,7 @@ describe('manifests/rbac.yaml', () => {
     const { spec } = netContent(
       {
         profiles: [],
+        namespaces: new Map(),
         minor: 35,
         exceptions: [],
         verdicts: [],

@@ -132,7 +132,7 @@ describe('the safety net on a real API server', function () {
   }
   const seesMarkers = ({ labels }: Scenario): boolean =>
     !['warn', 'off'].includes(labels['drawbridge.dev/quarantine'] ?? '') &&
-    !['loose', 'network', 'unknown'].includes(
+    !['loose', 'network', 'unheard', 'newer'].includes(
       'drawbridge.dev/quarantine' in labels ? '' : (labels['drawbridge.dev/enforce'] ?? ''),
     )
 
@@ -193,6 +193,7 @@ describe('the safety net on a real API server', function () {
     const { spec, counts } = netContent(
       {
         profiles: [],
+        namespaces: new Map(),
         minor: 35,
         exceptions: [],
         verdicts,
@@ -262,6 +263,32 @@ describe('the safety net on a real API server', function () {
       const [said, took] = await time({ ...asked, spec: { ...asked.spec, hostPID: true } })
       assert.equal(said, undefined)
       process.stdout.write(`      300 containers with an exception: ${took.toFixed(0)} ms\n`)
+    })
+
+    it('says how many privileged containers are too many that ask for four exceptions of as many patterns as are kept', async () => {
+      const pattern = (index: number): string => `^registry\\.example/${'p'.repeat(80)}-${index}/[^/:@]*:[^/:@]*$`
+      const patterns = Array.from({ length: 17 }, (_, index) => pattern(index))
+      const last = [...patterns.slice(0, 16), '^registry\\.example/platform/team/[^/:@]*:[^/:@]*$']
+      const grant = { ...granted.exceptions['legacy']!, namespaces: [namespace], patterns }
+      const names = ['a', 'b', 'c', 'd']
+      const exceptions = Object.fromEntries(
+        names.map((name) => [name, { ...grant, patterns: name === 'd' ? last : patterns }]),
+      )
+      await apply({ ...granted, exceptions }, namespace)
+      const asking = { 'drawbridge.dev/exception': names.join(',') }
+      let [low, high] = [10, 400]
+      while (high - low > 10) {
+        const middle = Math.round((low + high) / 20) * 10
+        const [said] = await time(pod(middle, { securityContext: { privileged: true } }, asking))
+        if (said === undefined) low = middle
+        else {
+          assert.match(said, /cost limit exceeded|budget/, said.slice(0, 300))
+          high = middle
+        }
+      }
+      const bytes = patterns.join('').length
+      process.stdout.write(`      up to ${low} containers with ${names.length} times ${bytes} bytes of patterns\n`)
+      assert.ok(low >= 50, String(low))
     })
 
     it('says how many containers are too many', async () => {

@@ -23,6 +23,8 @@ import type { SafetyNetModel } from './safetyNetModel.ts'
 
 export const NOW = Date.UTC(2026, 10, 22, 6, 10)
 const HOUR = 3600_000
+/** When pods that are changed were made. */
+const MADE = '2026-11-22T06:05:00Z'
 const A = `sha256:${'a'.repeat(64)}`
 const B = `sha256:${'b'.repeat(64)}`
 const R = 'registry.example'
@@ -78,6 +80,13 @@ export const profileObject = (name: string): Json => ({
 export const PROFILE_NAMES = Object.keys(PROFILES)
 const profiles: readonly CompiledProfile[] = PROFILE_NAMES.map((name) => loadProfile(profileObject(name)).profile!)
 
+/** Names of no profile and of one, each set on a namespace since the parameters were written. */
+const UNHEARD = 'unheard'
+const NEWER = loadProfile({
+  ...profileObject('newer'),
+  spec: { extends: { level: 'privileged' } },
+}).profile!
+
 const HELD_CHECKS = [
   'privileged',
   'hostNamespaces',
@@ -109,10 +118,21 @@ const listed = (grants: Scenario['grants']): readonly ListedException[] =>
   }))
 
 /** The parameter object of a scenario. */
-export const specOf = ({ grants, verdicts, brake, exemptions, podSecurityLabels }: Scenario): SafetyNetSpec =>
+export const specOf = ({
+  labels: now,
+  namespace,
+  grants,
+  verdicts,
+  brake,
+  exemptions,
+  podSecurityLabels,
+}: Scenario): SafetyNetSpec =>
   netContent(
     {
       profiles,
+      namespaces: new Map(
+        [UNHEARD, NEWER.name].includes(now['drawbridge.dev/enforce'] ?? '') ? [] : [[namespace, now]],
+      ),
       minor: MINOR,
       exceptions: listed(grants),
       verdicts,
@@ -133,7 +153,7 @@ export const requestOf = ({ pod, old, namespace, user }: Scenario, now = NOW): A
   userInfo: { username: user },
   // As the API server: a new pod knows when it was made.
   object: withMetadata(pod, { name: 'web', creationTimestamp: `${new Date(now).toISOString().slice(0, 19)}Z` }),
-  ...(old !== undefined && { oldObject: withMetadata(old, { name: 'web' }) }),
+  ...(old !== undefined && { oldObject: withMetadata(old, { name: 'web', creationTimestamp: MADE }) }),
 })
 
 const withMetadata = (pod: Json, more: Json): Json => ({ ...pod, metadata: { ...(pod['metadata'] as Json), ...more } })
@@ -153,7 +173,7 @@ const webhookDenies = (one: Scenario): boolean => {
   const resolved = resolveNamespace(labels, {
     latest: MINOR,
     podSecurityLabels,
-    profiles: (name) => profiles.find((profile) => profile.name === name),
+    profiles: (name) => [...profiles, NEWER].find((profile) => profile.name === name),
   })
   const policy: NamespacePolicy =
     entry.quarantine === undefined || 'drawbridge.dev/quarantine' in labels
@@ -360,7 +380,16 @@ const aVerdict: fc.Arbitrary<ImageVerdict> = fc
     verdict({ ...(one as Partial<ImageVerdict>), ...(reached && { reach: reached }) }),
   )
 
-const level = fc.constantFrom('privileged', 'baseline', 'standard', 'restricted', ...PROFILE_NAMES, 'unknown')
+const level = fc.constantFrom(
+  'privileged',
+  'baseline',
+  'standard',
+  'restricted',
+  ...PROFILE_NAMES,
+  'unknown',
+  UNHEARD,
+  NEWER.name,
+)
 const labels: fc.Arbitrary<Labels> = fc
   .record({
     'drawbridge.dev/enforce': fc.oneof(
@@ -452,7 +481,7 @@ const IS_PRIVILEGED =
   /^drawbridge: pod "web" breaks profile \w+ \(safety net\): privileged: container "web": securityContext\.privileged is true, must be false or not set; fix: remove it; exception: drawbridge\.dev\/exception$/
 const flagged = verdict({ digests: [A], references: [`${R}/shop/web:1`], expiresAt: NOW + 30 * 24 * HOUR })
 const IS_FLAGGED =
-  /^drawbridge: pod "web" uses a flagged image \(safety net\): image "[^"]+" is denied: verdict sha256-a{12} until 2026-12-22T06:00:00Z; way out: .*; evidence: drawbridge verdicts show sha256-a{12}; release: /
+  /^drawbridge: pod "web" uses a flagged image \(safety net\): image "[^"]+" is denied: verdict sha256-a{12} until 2026-12-22T06:00:00Z; way out: .*; evidence: drawbridge verdicts show sha256-a{12} --kubeconfig FILE; release: drawbridge verdicts release sha256-a{12} --kubeconfig FILE --as /
 const using = (reference: string): Json => podOf({ containers: [{ name: 'web', image: reference }] })
 const adding = (reference: string): Json => podOf(spec({ ephemeralContainers: [{ name: 'debug', image: reference }] }))
 
@@ -491,10 +520,22 @@ export const netCases: readonly NetCase[] = [
   one('a privileged container where the profile says so', podOf(PRIVILEGED), undefined, enforcing('loose')),
   one('a privileged container where nothing is enforced', podOf(PRIVILEGED), undefined, { labels: onlyQuarantine }),
   one(
-    'a privileged container under a profile that it does not know',
+    'a privileged container where there is no profile of the name',
     podOf(PRIVILEGED),
-    undefined,
+    IS_PRIVILEGED,
     enforcing('unknown'),
+  ),
+  one('what an exception covers where there is no profile of the name', podOf(PRIVILEGED, 'legacy'), undefined, {
+    ...enforcing('unknown'),
+    grants: { legacy: {} },
+  }),
+  ...[UNHEARD, NEWER.name].map((name) =>
+    one(
+      `a privileged container under a profile that it does not know: ${name}`,
+      podOf(PRIVILEGED),
+      undefined,
+      enforcing(name),
+    ),
   ),
   ...['hostPID', 'hostNetwork', 'hostIPC'].map((field) =>
     one(
@@ -581,6 +622,33 @@ export const netCases: readonly NetCase[] = [
     labels: { 'drawbridge.dev/when-down': 'net' },
     scope: 'cluster',
   }),
+  one('a flagged image where there is no profile of the name', using(`x@${A}`), IS_FLAGGED, {
+    verdicts: [flagged],
+    ...enforcing('unknown'),
+  }),
+  one('a flagged image under a name that was set meanwhile', using(`x@${A}`), undefined, {
+    verdicts: [flagged],
+    ...enforcing(UNHEARD),
+  }),
+  one(
+    'a flagged image under a name that was set meanwhile, where the label says enforce',
+    using(`x@${A}`),
+    IS_FLAGGED,
+    {
+      verdicts: [flagged],
+      ...enforcing(UNHEARD, { 'drawbridge.dev/quarantine': 'enforce' }),
+    },
+  ),
+  one(
+    'a flagged image under a name that was set meanwhile, where verdicts hold everywhere',
+    using(`x@${A}`),
+    IS_FLAGGED,
+    {
+      verdicts: [flagged],
+      ...enforcing(UNHEARD),
+      scope: 'cluster',
+    },
+  ),
   one(
     'the beginning of an image id, which may be any image',
     using('sha256:3dc0'),
@@ -627,6 +695,11 @@ export const netCases: readonly NetCase[] = [
     undefined,
     { grants: { legacy: { images: [`${R}/shop/web@${A}`] } } },
   ),
+  one('an exception with more patterns than can be held to', podOf(PRIVILEGED, 'legacy'), undefined, {
+    grants: {
+      legacy: { images: Array.from({ length: 64 }, (_, index) => `${R}/${'p'.repeat(60)}-${index}/*:*`) },
+    },
+  }),
   one('what nobody asked an exception for', podOf(PRIVILEGED), IS_PRIVILEGED, { grants: { legacy: {} } }),
   ...(
     [

@@ -101,6 +101,33 @@ describe('the safety net beside the engine', function () {
     )
   })
 
+  it('ends for a pod that is changed what had ended when it was made', () => {
+    const [added] = netCases.filter(
+      ({ name }) => name.includes('ephemeral container that is added') && name.includes('flagged'),
+    )
+    const ending = (at: string): boolean => {
+      const spec = specOf({ ...added!, verdicts: added!.verdicts.map((one) => ({ ...one, expiresAt: NOW + 600_000 })) })
+      const request = requestOf(added!)
+      const { metadata, ...old } = request.oldObject as { readonly metadata: object }
+      const oldObject = { ...old, metadata: { ...metadata, creationTimestamp: at } }
+      return modelOf(added!)({ ...request, oldObject }, added!.labels, spec) !== undefined
+    }
+    assert.deepEqual(['2026-11-22T06:00:00Z', '2026-11-22T06:18:00Z', '2026-11-22T06:19:00Z'].map(ending), [
+      true,
+      true,
+      false,
+    ])
+  })
+
+  it('says nothing of verdicts under an unknown name where not all profiles fit, or an older version wrote', () => {
+    const [one] = netCases.filter(({ name }) => name.endsWith('set meanwhile, where verdicts hold everywhere'))
+    const { profilesComplete: _before, ...spec } = specOf(one!)
+    const held = [{ ...spec, profilesComplete: true }, { ...spec, profilesComplete: false }, spec].map(
+      (given) => modelOf(one!)(requestOf(one!), one!.labels, given) !== undefined,
+    )
+    assert.deepEqual(held, [true, false, false])
+  })
+
   for (const { name, denies, ...one } of netCases)
     it(`${denies === undefined ? 'passes' : 'denies'} ${name}`, () => {
       const { net, webhook } = disagreement(one, modelOf(one))

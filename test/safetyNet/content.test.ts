@@ -14,6 +14,7 @@ const content = (sources: Partial<NetSources> = {}, now = NOW) =>
   netContent(
     {
       profiles: [],
+      namespaces: new Map(),
       minor: 35,
       exceptions: [],
       verdicts: [],
@@ -124,6 +125,69 @@ describe('the parameters of the safety net', () => {
     assert.deepEqual(profiles['loose']?.checks, {})
   })
 
+  it('hold restricted for names that namespaces enforce and nobody knows, those with the net first', () => {
+    const named = (prefix: string, more = {}) =>
+      Array.from({ length: 90 }, (_, index): [string, object] => [
+        `${prefix}${index}`,
+        { 'drawbridge.dev/enforce': `${prefix}${index}`, ...more },
+      ])
+    const sources = {
+      profiles: [profile('known', { extends: { level: 'privileged' } })],
+      namespaces: new Map([
+        ...named('a'),
+        ...named('b', { 'drawbridge.dev/when-down': 'net' }),
+        ['known', { 'drawbridge.dev/enforce': 'known' }],
+        ['level', { 'drawbridge.dev/enforce': 'privileged' }],
+        ['none', {}],
+      ] as [string, Readonly<Record<string, string>>][]),
+    }
+    const { spec, counts } = content(sources)
+    const names = Object.keys(spec.profiles)
+    assert.deepEqual(spec.profiles['b0'], spec.profiles['restricted'])
+    assert.deepEqual([spec.profiles['known']?.checks, spec.profiles['privileged']?.checks], [{}, {}])
+    assert.deepEqual(
+      [names.filter((name) => /^b\d/.test(name)).length, names.filter((name) => /^a\d/.test(name)).length],
+      [90, 10],
+    )
+    assert.deepEqual([counts.profilesLeftOut, spec.profilesComplete], [80, true])
+  })
+
+  it('hold every profile where only paths need room, and those of enforced ones first', () => {
+    const paths = Array.from({ length: 64 }, (_, index) => ({ path: `/${'d'.repeat(240)}/${index}` }))
+    const fat = (name: string) => profile(name, { extends: { level: 'baseline' }, allowedHostPathPrefixes: paths })
+    const profiles = [...Array.from({ length: 20 }, (_, index) => fat(`aaa-${index}`)), fat('enforced'), fat('net')]
+    const many = Array.from({ length: 10 }, (_, index): [string, object] => [
+      `x${index}`,
+      { 'drawbridge.dev/enforce': `aaa-${index}` },
+    ])
+    const namespaces = new Map([
+      ...many,
+      ['a', { 'drawbridge.dev/enforce': 'net', 'drawbridge.dev/when-down': 'net' }],
+    ] as [string, Readonly<Record<string, string>>][])
+    const { spec, counts } = content({ profiles, namespaces })
+    assert.equal(Object.keys(spec.profiles).length, 4 + profiles.length)
+    assert.equal(spec.profiles['net']?.hostPaths.length, 64)
+    assert.deepEqual(spec.profiles['net']?.checks.hostPath, ['allowedHostPaths'])
+    // Not held of it: what it allows is not known here.
+    assert.deepEqual(spec.profiles['enforced']?.hostPaths, [])
+    assert.deepEqual(Object.keys(spec.profiles['enforced']?.checks ?? {}), [
+      'capabilities',
+      'hostNamespaces',
+      'privileged',
+    ])
+    assert.ok(counts.profilesLeftOut > 10 && spec.profilesComplete === true)
+    assert.ok(Buffer.byteLength(JSON.stringify(spec.profiles)) < 100 * 1024)
+  })
+
+  it('hold an exception of very many patterns for any image', () => {
+    const images = (length: number) =>
+      Array.from({ length: 32 }, (_, index) => `registry.example/${'p'.repeat(length)}-${index}/*:*`)
+    const { exceptions } = content({
+      exceptions: [exception('few', { images: images(1) }), exception('many', { images: images(60) })],
+    }).spec
+    assert.deepEqual([exceptions['few']?.patterns.length, exceptions['many']?.patterns], [32, ['^']])
+  })
+
   it('hold exceptions for what is held, until a minute after their end', () => {
     const { exceptions } = content({
       exceptions: [
@@ -189,6 +253,26 @@ describe('the parameters of the safety net', () => {
     )
     const repeated = verdicts.map((one) => ({ ...one, expiresAt: one.expiresAt + 60_000 }))
     assert.equal(JSON.stringify(content({ verdicts: repeated, exceptions }, NOW + 60_000).spec), text)
+  })
+
+  it('tell an end a little earlier, so that an alert each second is no write', () => {
+    for (const [hours, writes] of [
+      [0.1, 4],
+      [1, 2],
+      [12, 2],
+      [24, 2],
+      [720, 2],
+    ] as const) {
+      const ends = Array.from({ length: 30 }, (_, second) => {
+        const expiresAt = NOW + 60_000 + hours * 3600_000 + second * 1000
+        const { images } = content({ verdicts: [denying(1, { expiresAt })] }, NOW + second * 1000).spec
+        const until = Date.parse(images[`sha256:${hexOf(1)}`]![0]!.until)
+        const early = expiresAt - 60_000 - until
+        assert.ok(early >= 0 && early <= Math.max(10_000, hours * 3600_000 * 0.05), `${hours} h: ${early}`)
+        return until
+      })
+      assert.ok(new Set(ends).size <= writes, `${hours} h: ${new Set(ends).size} writes`)
+    }
   })
 
   it(`hold ${MAX_NET_IMAGES} images at most: confirmed, worst, newest`, () => {

@@ -65,7 +65,7 @@ export interface AdmissionView<T> {
   /** Every namespace known now. */
   readonly all: () => ReadonlyMap<string, Labels>
   readonly profiles: Pick<Profiles<T>, 'get' | 'list' | 'read' | 'generation'>
-  /** Keeps the parameters of the safety net from now on, looking again when a profile, an exception or the brake has changed. Stopped with the view. */
+  /** Keeps the parameters of the safety net from now on, looking again when a namespace, a profile, an exception or the brake has changed. Stopped with the view. */
   keepSafetyNet(options: Pick<SafetyNetOptions, 'content' | 'onInStep'>): Pick<SafetyNetKeeper, 'changed'>
   /** What is followed, by name: whether it was read, and seconds since the API server last said anything about it. */
   readonly caches: Readonly<Record<string, { readonly isSynced: () => boolean; readonly age: () => number }>>
@@ -101,7 +101,7 @@ export async function watchForAdmission<T extends object>(options: AdmissionWatc
   const own = ownNamespace(kubeconfig, options.namespace)
   let safetyNet: SafetyNetKeeper | undefined
   const onChange = (): void => safetyNet?.changed()
-  const namespaces = watchNamespaces({ client, onProblem })
+  const namespaces = watchNamespaces({ client, onChange, onProblem })
   const exceptions = watchExceptions({ client, now: () => Date.now(), onChange, onProblem })
   const uses = confirmUses({
     client,
