@@ -2,9 +2,9 @@
  * The alert thread: its own listener, decoding, correlation and ledger. One of the three composition roots (see ARCHITECTURE.md).
  * It runs in a worker because node:sqlite is synchronous and because a flood of alerts must never slow admission.
  */
-import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Registry } from 'prom-client'
+import { openLedger } from './alertLedger.ts'
 import { BODY_LIMITS } from './alerts/body.ts'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
@@ -12,9 +12,7 @@ import { createCorrelator } from './correlator/correlator.ts'
 import { readDecision, readReleaseKind } from './correlator/decisionRequest.ts'
 import { correlationOptions } from './correlator/settings.ts'
 import { createRollbacks } from './correlator/rollbacks.ts'
-import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
 import { parseReference } from './kube/reference.ts'
-import type { ReadHistory } from './kube/revisions.ts'
 import { alertBodiesBytes, memoryLimit } from './memory.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
@@ -26,11 +24,10 @@ import type { Credential } from './server/credentials.ts'
 import { startListener } from './server/listener.ts'
 import type { Listener } from './server/listener.ts'
 import { createTokenReviews } from './server/tokenReviews.ts'
-import type { ReviewToken } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
+import { flaggedChange, type FlaggedChange } from './verdicts/flagged.ts'
 import { findFlagged } from './verdicts/index.ts'
-import type { Rollback } from './verdicts/rollback.ts'
-import type { Decision, ImageVerdict, Phase, VerdictChange, VerdictStore } from './verdicts/types.ts'
+import type { Decision, VerdictChange } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
 /** What the admission thread hands over at the start. Everything in it can be cloned. */
@@ -73,33 +70,7 @@ export interface AlertThreadApi {
 export interface AdmissionThreadApi {
   [method: string]: (parameters: never) => unknown
   /** Resolves when the next request will be judged with these verdicts. */
-  applyVerdicts(parameters: { readonly changes: readonly VerdictChange[] }): void
-}
-
-/** Where verdicts and waiting alerts are kept. */
-interface Ledger {
-  readonly store: VerdictStore
-  readonly parking: ParkingLot
-  /** Undefined: standalone. */
-  readonly directory?: ContainerDirectory | undefined
-  /** Undefined: standalone. */
-  readonly reviewToken?: ReviewToken | undefined
-  /** Tells people of verdicts where they look anyway. Undefined: standalone. */
-  readonly events?:
-    | {
-        phaseChanged(verdict: ImageVerdict, from: Phase | undefined): void
-        namesJoined(verdict: ImageVerdict, references: readonly string[]): void
-        expiresSoon(verdict: ImageVerdict): void
-        rollbackFound(rollback: Rollback, verdict: ImageVerdict): void
-      }
-    | undefined
-  /** Undefined: standalone. */
-  readonly readHistory?: ReadHistory | undefined
-  /** Where the cluster's containers are reported. */
-  onRecord?(listener: (record: ContainerRecord) => void): void
-  /** What was found damaged, one line each. */
-  readonly problems: readonly string[]
-  close(): Promise<void>
+  applyVerdicts(parameters: { readonly changes: readonly FlaggedChange[] }): void
 }
 
 /** How often expiry, waiting alerts and waiting evidence are looked at. */
@@ -113,7 +84,13 @@ const logger = createLogger({ level: options.logLevel, thread: 'alerts' })
 observeThread('alerts', registry)
 const observer = createAlertObserver(logger, registry)
 
-const ledger = await openLedger()
+const ledger = await openLedger({
+  dataDirectory: options.dataDirectory,
+  kubernetes: options.kubernetes,
+  namespace: config.namespace,
+  onProblem: (problem) => observer.storeProblem(problem),
+  onEventsDropped: (events) => observer.eventsDropped(events),
+})
 const reviewToken =
   ledger.reviewToken === undefined
     ? undefined
@@ -132,6 +109,8 @@ let listener: Listener | undefined
 let sweeper: NodeJS.Timeout | undefined
 /** Changes that the admission thread has been told of but has not confirmed. */
 let applying: Promise<unknown> = Promise.resolve()
+/** Changes that it has not been told of yet. */
+const untold: FlaggedChange[] = []
 
 const correlator = createCorrelator({
   store: ledger.store,
@@ -193,49 +172,25 @@ const { remote } = connectThreads<AdmissionThreadApi>(parentPort, {
   stop,
 } satisfies AlertThreadApi)
 
-/** Verdicts in one message at the start: a message is copied twice on its way, and 100,000 verdicts at once would need 1 GiB for a moment. */
-const HANDED_OVER_AT_ONCE = 1000
+/** What one turn of the event loop changed goes to admission in one message. */
+function tellAdmission(change: VerdictChange): void {
+  if (untold.push(flaggedChange(change)) === 1) queueMicrotask(() => void admissionKnows())
+}
 
-function tellAdmission(changes: readonly VerdictChange[]): void {
-  if (changes.length === 0) return
-  const before = applying
-  applying = remote.applyVerdicts({ changes }).then(() => before)
+/** Resolves when admission judges by every change until now. */
+async function admissionKnows(): Promise<unknown> {
+  if (untold.length > 0) {
+    const changes = untold.splice(0)
+    const before = applying
+    applying = remote.applyVerdicts({ changes }).then(() => before)
+  }
+  return applying
 }
 
 function countByPhase(): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
-  for (const { phase } of correlator.list()) counts.set(phase, (counts.get(phase) ?? 0) + 1)
+  for (const { phase } of correlator.entries()) counts.set(phase, (counts.get(phase) ?? 0) + 1)
   return counts
-}
-
-async function openLedger(): Promise<Ledger> {
-  // Loaded on demand: the Kubernetes client costs memory and time that a standalone server does not need.
-  const { openSqliteLedger } = await import('./adapters/sqlite.ts')
-  const sqlite = await openSqliteLedger({ file: join(options.dataDirectory, 'ledger.sqlite'), clock: () => Date.now() })
-  // Its own problems come with the verdicts that the correlator loads.
-  if (options.kubernetes === undefined) return { ...sqlite, problems: [] }
-  const { watchForAlerts } = await import('./adapters/kubernetes/cluster.ts')
-  try {
-    const cluster = await watchForAlerts(
-      options.kubernetes.kubeconfig,
-      config.namespace,
-      (problem) => observer.storeProblem(problem),
-      (events) => observer.eventsDropped(events),
-    )
-    return {
-      ...cluster,
-      // Alerts that wait for their container survive this process in the data folder.
-      parking: sqlite.parking,
-      problems: sqlite.problems,
-      async close() {
-        await cluster.close()
-        await sqlite.close()
-      },
-    }
-  } catch (error) {
-    await sqlite.close()
-    throw error
-  }
 }
 
 function setCredentials(next: Pick<AlertThreadOptions, 'credentials' | 'clientCa'>): void {
@@ -246,18 +201,10 @@ function setCredentials(next: Pick<AlertThreadOptions, 'credentials' | 'clientCa
 }
 
 async function start(): Promise<{ readonly port: number }> {
+  correlator.onChange(tellAdmission)
   for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
-  // In the same turn as the names are listed: what changed before is among them, what changes later is told.
-  correlator.onChange((change) => tellAdmission([change]))
-  const names = correlator.list().map(({ name }) => name)
-  for (let first = 0; first < names.length; first += HANDED_OVER_AT_ONCE) {
-    // As they are now: one that changed meanwhile has been told already, and must not be told as it was.
-    const verdicts = names.slice(first, first + HANDED_OVER_AT_ONCE).flatMap((name) => correlator.get(name) ?? [])
-    tellAdmission(verdicts.map((verdict) => ({ name: verdict.name, verdict })))
-    await applying
-  }
   ledger.onRecord?.((record) => void correlator.observeContainer(record))
-  await applying
+  await admissionKnows()
 
   const handleAlerts = createAlerts({
     sources,
@@ -266,7 +213,7 @@ async function start(): Promise<{ readonly port: number }> {
       async handle(alerts) {
         const outcomes = await correlator.handle(alerts)
         // The sender may deploy the image right after our 200: admission must know by then.
-        await applying
+        await admissionKnows()
         return outcomes
       },
     },
@@ -303,13 +250,13 @@ async function start(): Promise<{ readonly port: number }> {
 async function release({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
   const said = checkDecision(name, decision)
   const released = await correlator.release(name, { ...said, as: readReleaseKind(decision) })
-  await applying
+  await admissionKnows()
   return released
 }
 
 async function confirm({ name, decision }: { readonly name: string; readonly decision: unknown }): Promise<unknown> {
   const confirmed = await correlator.confirm(name, checkDecision(name, decision))
-  await applying
+  await admissionKnows()
   return confirmed
 }
 

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { AdmissionThreadApi, AlertThreadApi, AlertThreadOptions } from './alertThread.ts'
 import { alertHeapMegabytes, memoryLimit } from './memory.ts'
 import type { VerdictApi } from './server/adminApp.ts'
-import type { VerdictChange } from './verdicts/types.ts'
+import type { FlaggedChange } from './verdicts/flagged.ts'
 import { connectThreads } from './threads.ts'
 import type { Remote } from './threads.ts'
 import { watchAnswers } from './watchdog.ts'
@@ -43,7 +43,7 @@ const within = <T>(milliseconds: number, work: Promise<T>, instead: T): Promise<
  */
 export async function startAlertThread(host: {
   readonly options: AlertThreadOptions
-  readonly applyVerdicts: (changes: readonly VerdictChange[]) => void
+  readonly applyVerdicts: (changes: readonly FlaggedChange[]) => void
   readonly onEnded: (reason: string) => void
   /** The program of the thread. Default: `alertThread.js` beside this file. */
   readonly program?: URL | undefined
@@ -64,7 +64,7 @@ export async function startAlertThread(host: {
       // Whoever fills its heap ends this thread, not the process (src/memory.ts).
       resourceLimits: { maxOldGenerationSizeMb: alertHeapMegabytes(memoryLimit()) },
     })
-    const applyVerdicts = ({ changes }: { readonly changes: readonly VerdictChange[] }): void =>
+    const applyVerdicts = ({ changes }: { readonly changes: readonly FlaggedChange[] }): void =>
       host.applyVerdicts(changes)
     const { remote: calls, close } = connectThreads<AlertThreadApi>(worker, {
       applyVerdicts,

@@ -92,6 +92,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: ['node-forge', 'node:crypto', 'node:fs/promises', 'node:path', 'node:net', 'node:os', 'node:util'],
   },
   manifests: { folders: ['src/kube'], packages: ['js-yaml', 'node:fs', 'node:path', 'node:url'] },
+  'src/alertLedger.ts': {
+    folders: ['src/kube', 'src/verdicts', 'src/correlator', 'src/server', 'src/adapters'],
+    packages: ['node:path'],
+  },
   'src/alertThreadHost.ts': {
     folders: ['src/alertThread.ts', 'src/threads.ts', 'src/watchdog.ts', 'src/memory.ts', 'src/server', 'src/verdicts'],
     packages: ['node:worker_threads'],

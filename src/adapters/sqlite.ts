@@ -43,6 +43,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS damaged (found INTEGER NOT NULL, origin TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, problem TEXT NOT NULL) STRICT;
 `
 
+/** Verdicts that are read at once. */
+const PAGE = 500
+
 /** Rows kept of what cannot be read; more are only counted in the problem line. */
 const MAX_DAMAGED = 1000
 
@@ -109,6 +112,13 @@ function openLocked(Database: typeof DatabaseSync, file: string, lockWaitMs: num
   }
 }
 
+interface Page {
+  readonly verdicts: readonly ImageVerdict[]
+  readonly problems: readonly string[]
+  /** Name of the last row; undefined: there are no more. */
+  readonly last: string | undefined
+}
+
 type Task = { readonly run: () => () => void; readonly reject: (error: unknown) => void }
 
 function createLedger(database: DatabaseSync, options: SqliteOptions, openProblems: readonly string[]): SqliteLedger {
@@ -123,7 +133,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   let held: number | undefined
 
   const sql = {
-    all: database.prepare('SELECT name, value, sum FROM verdicts ORDER BY name'),
+    page: database.prepare(`SELECT name, value, sum FROM verdicts WHERE name > ? ORDER BY name LIMIT ${PAGE}`),
     one: database.prepare('SELECT value, sum FROM verdicts WHERE name = ?'),
     count: database.prepare('SELECT count(*) AS count FROM verdicts'),
     put: database.prepare('INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)'),
@@ -207,23 +217,39 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
     else sql.unpark.run(String(key))
   }
 
+  /** The verdicts after that name, as many as a page holds. */
+  const loadPage = (after: string): Promise<Page> =>
+    inTransaction(() => {
+      const problems: string[] = []
+      const rows = sql.page.all(after)
+      const verdicts = rows.flatMap((row) => {
+        const { verdict, problem } = readRow(row['name'], row)
+        if (verdict !== undefined) return [verdict]
+        keepDamaged('verdicts', row['name'], row['value'], problem)
+        const name = JSON.stringify(row['name']).slice(0, 100)
+        problems.push(`verdict ${name} in ${options.file} is damaged (${problem}); it was set aside`)
+        return []
+      })
+      const last = rows.length < PAGE ? undefined : String(rows.at(-1)?.['name'])
+      return { value: { verdicts, problems, last } }
+    })
+
   const store: VerdictStore = {
-    load: () =>
-      inTransaction(() => {
-        const verdicts: ImageVerdict[] = []
-        const damaged: { readonly row: Readonly<Record<string, unknown>>; readonly problem: string }[] = []
-        // One row at a time: their texts need not be in memory together.
-        for (const row of sql.all.iterate()) {
-          const { verdict, problem } = readRow(row['name'], row)
-          if (verdict === undefined) damaged.push({ row, problem })
-          else verdicts.push(verdict)
-        }
-        const problems = damaged.map(({ row, problem }) => {
-          keepDamaged('verdicts', row['name'], row['value'], problem)
-          return `verdict ${JSON.stringify(row['name']).slice(0, 100)} in ${options.file} is damaged (${problem}); it was set aside`
-        })
-        return { value: { verdicts, problems: [...openProblems, ...problems] } }
-      }),
+    load: async (take) => {
+      const problems = [...openProblems]
+      for (let after: string | undefined = ''; after !== undefined;) {
+        const page: Page = await loadPage(after)
+        take(page.verdicts)
+        problems.push(...page.problems)
+        after = page.last
+      }
+      return problems
+    },
+    get: (name) => {
+      const row = sql.one.get(name)
+      // What is damaged is set aside by the next write to it.
+      return row === undefined ? undefined : readRow(name, row).verdict
+    },
     write: (name, update) =>
       inTransaction<ImageVerdict>(() => {
         const current = read(name)

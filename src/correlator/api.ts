@@ -1,7 +1,7 @@
 /** What goes into the correlator and what it promises. */
 import type { ClassifyOptions } from '../alerts/classes.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
-import type { VerdictIndex } from '../verdicts/index.ts'
+import type { Ledger, LedgerEntry } from './ledger.ts'
 import type { ParseReference } from '../verdicts/name.ts'
 import type { Thresholds } from '../verdicts/phase.ts'
 import type { ReachRules } from '../verdicts/reach.ts'
@@ -92,9 +92,11 @@ export interface Correlator {
   sweep(): Promise<void>
   /** All verdicts, by name. */
   list(): readonly ImageVerdict[]
+  /** Of all verdicts what is in memory. */
+  entries(): Iterable<LedgerEntry>
   get(name: string): ImageVerdict | undefined
   /** The verdict that speaks of an image, as admission will find it. */
-  readonly find: VerdictIndex['find']
+  readonly find: Ledger['find']
   /** What waits, as numbers: alerts for their container, changes for the store, evidence for its next write. */
   waiting(): { readonly alerts: number; readonly changes: number; readonly evidence: number }
   /** The newest alerts for which no image was found, with the reason. */
@@ -103,7 +105,7 @@ export interface Correlator {
   release(name: string, decision: Omit<Release, 'at'>): Promise<ImageVerdict>
   /** Denies the image everywhere, whatever its score. Rejects with NoSuchVerdictError. */
   confirm(name: string, decision: Omit<Decision, 'at'>): Promise<ImageVerdict>
-  /** Every change of the ledger after `start`, own and others'. Returns a function that stops. */
+  /** Every change of the ledger, own and others'; what `start` loads is told, too. Returns a function that stops. */
   onChange(listener: (change: VerdictChange) => void): () => void
   /** Writes what waits and stops listening; the store stays open. */
   stop(): Promise<void>

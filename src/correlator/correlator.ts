@@ -8,7 +8,6 @@ import { LRUCache } from 'lru-cache'
 import { classify, mayWeigh } from '../alerts/classes.ts'
 import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
-import { createVerdictIndex } from '../verdicts/index.ts'
 import { mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
 import { isConfirmed } from '../verdicts/decisions.ts'
 import { isExpired, THRESHOLDS } from '../verdicts/phase.ts'
@@ -38,6 +37,7 @@ import {
 import { extendVerdict, isWorthSettling, settleVerdict, withDecision, type VerdictPolicy } from './decide.ts'
 import { createSeenEvents, eventKey, isAlreadyDurable, isBeforeRelease } from './dedupe.ts'
 import { createHold } from './holds.ts'
+import { createLedger } from './ledger.ts'
 import { silencedBy } from './mutes.ts'
 import { createNames } from './names.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
@@ -76,7 +76,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   }
   const parking = options.parking ?? createMemoryParkingLot()
 
-  const ledger = createVerdictIndex()
+  const ledger = createLedger((name) => store.get(name))
   const listeners = new Set<(change: VerdictChange) => void>()
   const seen = createSeenEvents(limits.seenEvents)
   const inFlight = new Map<string, Promise<unknown>>()
@@ -107,7 +107,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     waitingEvidence.set(name, waiting === undefined ? facts : mergeFacts(waiting, facts))
   }
 
-  const room = createRoom({ list: () => ledger.list(), store, onRemoved: (name) => publish({ name }), clock })
+  const room = createRoom({ ledger, store, onRemoved: (name) => publish({ name }), clock })
 
   const writer = createWriter({
     write,
@@ -136,7 +136,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const settle = (current: ImageVerdict): ImageVerdict => settleVerdict(current, clock(), policy)
 
   const upkeep = createUpkeep({
-    list: () => ledger.list(),
+    ledger,
     settle,
     submit: (task, name, change) => inBackground(task, writer.submit(name, change)),
     usesOf,
@@ -337,9 +337,10 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   return {
     start: async () => {
       stopWatching = store.watch(onStoreChange)
-      const { verdicts, problems } = await store.load()
-      for (const verdict of verdicts)
-        if (ledger.get(verdict.name) === undefined) publish({ name: verdict.name, verdict })
+      const problems = await store.load((verdicts) => {
+        for (const verdict of verdicts)
+          if (ledger.get(verdict.name) === undefined) publish({ name: verdict.name, verdict })
+      })
       for (const entry of await parking.list()) {
         parked.add(entry)
         seen.add(entry.id)
@@ -361,7 +362,8 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       }
     },
     sweep,
-    list: () => ledger.list().toSorted((left, right) => (left.name < right.name ? -1 : 1)),
+    list: () => [...ledger.verdicts()].sort((left, right) => (left.name < right.name ? -1 : 1)),
+    entries: () => ledger.entries(),
     get: (name) => ledger.get(name),
     find: (image, now, namespace) => ledger.find(image, now, namespace),
     waiting: () => ({ alerts: parked.size(), changes: writer.waiting(), evidence: waitingEvidence.size }),

@@ -1,6 +1,6 @@
 /** Whether a person's decision takes an alert's weight away (rule 19). A few look-ups per alert, however many verdicts there are. */
 import { muteOfImage } from '../verdicts/decisions.ts'
-import type { VerdictIndex } from '../verdicts/index.ts'
+import type { Ledger } from './ledger.ts'
 import { repositoryOf } from '../verdicts/name.ts'
 import type { ImageVerdict, Muted } from '../verdicts/types.ts'
 import type { ImageIdentity } from './attribute.ts'
@@ -10,7 +10,7 @@ import type { ImageIdentity } from './attribute.ts'
  * one of its digests, and with any false positive of its repository.
  */
 export function silencedBy(
-  ledger: Pick<VerdictIndex, 'findByDigest' | 'findMute'>,
+  ledger: Pick<Ledger, 'findByDigest' | 'findMute'>,
   image: Pick<ImageIdentity, 'digests' | 'references'>,
   known: ImageVerdict | undefined,
   act: Muted['acts'][number],

@@ -1,16 +1,16 @@
 /** Names that pods show for a verdict's image: they join it, and leave it when they have long been another image's (rule 15). */
 import { noFacts, type VerdictFacts } from '../verdicts/merge.ts'
 import { isFlagged } from '../verdicts/phase.ts'
-import type { VerdictIndex } from '../verdicts/index.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import { isSameImage } from './attribute.ts'
 import { withoutReference } from './decide.ts'
+import type { Ledger } from './ledger.ts'
 import { isPinned, type Tags } from './tags.ts'
 import type { ContainerDirectory, ContainerRecord } from './types.ts'
 import type { Change, Written } from './writer.ts'
 
 export interface NamesOptions {
-  readonly ledger: VerdictIndex
+  readonly ledger: Ledger
   readonly tags: Tags
   readonly directory: Pick<ContainerDirectory, 'ranAs'> | undefined
   readonly submit: (name: string, change: Change) => Promise<Written>
@@ -73,7 +73,7 @@ export function createNames({ ledger, tags, submit, extend, onJoined, directory,
     sweep: async () => {
       if (directory === undefined || clock() - sweptAt < SWEEP_MS) return
       sweptAt = clock()
-      for (const verdict of ledger.list()) {
+      for (const verdict of ledger.verdicts()) {
         // One without digests is a name of another verdict's image: what it names is not known here.
         if (verdict.digests.length === 0) continue
         for (const reference of verdict.references) if (hasLeft(verdict, reference)) await leave(verdict, reference)

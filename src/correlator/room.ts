@@ -3,13 +3,13 @@ import { isStricter, countedContributions } from '../verdicts/phase.ts'
 import { mutesUntil } from '../verdicts/decisions.ts'
 import type { ImageVerdict, VerdictStore } from '../verdicts/types.ts'
 import { MAX_AGE_MS } from './contribute.ts'
+import type { Ledger } from './ledger.ts'
 
 /** A queue of candidates is as good as new for so long, milliseconds: a burst of denials must not sort the ledger for each of them. */
 const QUEUE_MS = 10_000
 
 export interface RoomOptions {
-  /** All verdicts, from memory. */
-  readonly list: () => readonly ImageVerdict[]
+  readonly ledger: Pick<Ledger, 'entries' | 'get'>
   readonly store: Pick<VerdictStore, 'remove'>
   /** After every removal. */
   readonly onRemoved: (name: string) => void
@@ -27,7 +27,7 @@ export interface Room {
   make(wanted: ImageVerdict | undefined): Promise<boolean>
 }
 
-export function createRoom({ list, store, onRemoved, clock }: RoomOptions): Room {
+export function createRoom({ ledger, store, onRemoved, clock }: RoomOptions): Room {
   let queue: ImageVerdict[] = []
   let queuedAt = Number.NEGATIVE_INFINITY
 
@@ -43,8 +43,10 @@ export function createRoom({ list, store, onRemoved, clock }: RoomOptions): Room
     // What a person silenced stays so, however long nothing was reported.
     const isOver = (current: ImageVerdict): boolean =>
       current.phase === 'expired' && now - current.expiresAt > after && now > mutesUntil(current)
-    for (const verdict of list()) {
-      if (isOver(verdict) && (await removeIf(verdict.name, isOver))) removed = true
+    for (const { name, phase } of ledger.entries()) {
+      if (phase !== 'expired') continue
+      const verdict = ledger.get(name)
+      if (verdict !== undefined && isOver(verdict) && (await removeIf(name, isOver))) removed = true
     }
     return removed
   }
@@ -53,7 +55,9 @@ export function createRoom({ list, store, onRemoved, clock }: RoomOptions): Room
   const next = (now: number): ImageVerdict | undefined => {
     if (queue.length === 0 || now - queuedAt > QUEUE_MS) {
       queuedAt = now
-      queue = list()
+      queue = [...ledger.entries()]
+        .filter(({ phase }) => phase === 'observing' || phase === 'released')
+        .flatMap(({ name }) => ledger.get(name) ?? [])
         .filter((verdict) => mayGiveWay(verdict, now))
         .map((verdict) => ({ verdict, weight: weightOf(verdict) }))
         .toSorted((left, right) => right.weight - left.weight || right.verdict.expiresAt - left.verdict.expiresAt)

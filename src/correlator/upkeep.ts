@@ -5,6 +5,7 @@ import { reachOf, type UsesOf } from '../verdicts/reach.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
 import { MAX_AGE_MS } from './contribute.ts'
 import { withoutIdleNamespaces } from './decide.ts'
+import type { Ledger, LedgerEntry } from './ledger.ts'
 import type { Change } from './writer.ts'
 
 /** How long before a verdict's end people are told. */
@@ -14,8 +15,7 @@ export const EXPIRES_SOON_MS = 72 * 3600_000
 const IDLE_CHECK_MS = 10 * 60_000
 
 export interface UpkeepOptions {
-  /** All verdicts, from memory. */
-  readonly list: () => readonly ImageVerdict[]
+  readonly ledger: Pick<Ledger, 'entries' | 'verdicts' | 'get'>
   /** `current` with its phase decided again. */
   readonly settle: (current: ImageVerdict) => ImageVerdict
   /** A write that nobody waits for; never rejects. */
@@ -32,16 +32,17 @@ export interface Upkeep {
   sweep(): Promise<void>
 }
 
-export function createUpkeep({ list, settle, submit, usesOf, onExpiresSoon, clock }: UpkeepOptions): Upkeep {
+export function createUpkeep({ ledger, settle, submit, usesOf, onExpiresSoon, clock }: UpkeepOptions): Upkeep {
   const startedAt = clock()
   const told = new LRUCache<string, number>({ max: 10_000 })
   let checkedAt = startedAt
 
-  const tell = (verdict: ImageVerdict, now: number): void => {
-    const { name, phaseSince, expiresAt } = verdict
+  const tell = ({ name, phaseSince, expiresAt }: LedgerEntry, now: number): void => {
     // One that never had so long to live would be announced at its birth.
     if (expiresAt - now > EXPIRES_SOON_MS || expiresAt - phaseSince <= EXPIRES_SOON_MS) return
-    if (!isFlagged(verdict, now) || told.get(name) === expiresAt) return
+    if (told.get(name) === expiresAt) return
+    const verdict = ledger.get(name)
+    if (verdict === undefined || !isFlagged(verdict, now)) return
     told.set(name, expiresAt)
     onExpiresSoon(verdict)
   }
@@ -50,7 +51,7 @@ export function createUpkeep({ list, settle, submit, usesOf, onExpiresSoon, cloc
     // Until then a directory that has just begun does not know who left before.
     if (usesOf === undefined || now - startedAt < MAX_AGE_MS || now - checkedAt < IDLE_CHECK_MS) return
     checkedAt = now
-    for (const verdict of list()) {
+    for (const verdict of ledger.verdicts()) {
       const { elsewhere, warning } = reachOf(verdict)
       if (elsewhere !== 'denying' || warning.length === 0) continue
       const running = new Set(usesOf(verdict).map(({ namespace }) => namespace))
@@ -62,10 +63,10 @@ export function createUpkeep({ list, settle, submit, usesOf, onExpiresSoon, cloc
   return {
     sweep: async () => {
       const now = clock()
-      for (const verdict of list()) {
-        if (verdict.phase === 'expired') continue
-        if (isExpired(verdict, now)) await submit('expire', verdict.name, { step: settle })
-        else tell(verdict, now)
+      for (const entry of ledger.entries()) {
+        if (entry.phase === 'expired') continue
+        if (isExpired(entry, now)) await submit('expire', entry.name, { step: settle })
+        else tell(entry, now)
       }
       await endSparing(now)
     },

@@ -135,7 +135,7 @@ export function createAdmissionObserver(
   })
   const indexed = new Gauge({
     name: 'drawbridge_indexed_verdicts',
-    help: 'Verdicts that the admission thread knows.',
+    help: 'Verdicts that admission knows: those that warn or deny.',
     registers,
   })
   const secretReloads = new Counter({

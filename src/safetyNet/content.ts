@@ -20,16 +20,15 @@ import type { ListedException } from '../policy/exceptionUses.ts'
 import type { Exemptions } from '../policy/exemptions.ts'
 import { BUILTIN_CHECKS, BUILTIN_PROFILES } from '../policy/registry.ts'
 import type { MinorVersion, QuarantineMode } from '../policy/types.ts'
-import { countedContributions, isFlagged } from '../verdicts/phase.ts'
-import { reachOf, scoresOf } from '../verdicts/reach.ts'
-import type { ImageVerdict } from '../verdicts/types.ts'
+import type { FlaggedVerdict } from '../verdicts/flagged.ts'
+import { reachOf } from '../verdicts/reach.ts'
 import { byName, fitting } from './fitting.ts'
 import { netProfiles, type ProfileSources } from './profiles.ts'
 import { heldChecks } from './profileRule.ts'
 
 export interface NetSources extends ProfileSources {
   readonly exceptions: readonly ListedException[]
-  readonly verdicts: readonly ImageVerdict[]
+  readonly verdicts: readonly FlaggedVerdict[]
   /** What the brake lets verdicts do. */
   readonly brake: QuarantineMode
   readonly exemptions: Exemptions
@@ -119,12 +118,12 @@ const exceptionEntries = (
 }
 
 /** Verdicts are values: what was made of one is made again only for another end. */
-const made = new WeakMap<ImageVerdict, { readonly end: number; readonly said: NetVerdict | undefined }>()
+const made = new WeakMap<FlaggedVerdict, { readonly end: number; readonly said: NetVerdict | undefined }>()
 
 /** What a verdict denies; undefined: nothing, anywhere. */
-const netVerdict = (verdict: ImageVerdict, now: number): NetVerdict | undefined => {
-  if (!isFlagged(verdict, now) || verdict.expiresAt - CLOCKS_MS <= now) return undefined
-  const exact = verdict.expiresAt - CLOCKS_MS
+const netVerdict = (verdict: FlaggedVerdict, now: number): NetVerdict | undefined => {
+  const exact = verdict.until - CLOCKS_MS
+  if (exact <= now) return undefined
   // Each alert puts the end off by a little, and is not worth a write: it is told earlier by a twentieth of what is left at most.
   const step = STEPS_MS.find((one) => one * 20 <= exact - now) ?? LEAST_STEP_MS
   const end = exact - (exact % step)
@@ -135,7 +134,7 @@ const netVerdict = (verdict: ImageVerdict, now: number): NetVerdict | undefined 
   return said
 }
 
-const saidOf = ({ name, phase, reach }: ImageVerdict, until: string): NetVerdict | undefined => {
+const saidOf = ({ name, phase, reach }: FlaggedVerdict, until: string): NetVerdict | undefined => {
   const { elsewhere, denying, warning } = reachOf({ phase, reach })
   const said = { verdict: name.replace(/^(sha256|ref)-([0-9a-f]{12})[0-9a-f]*$/u, '$1-$2'), until }
   if (elsewhere !== 'denying') return denying.length === 0 ? undefined : { ...said, namespaces: denying }
@@ -144,19 +143,17 @@ const saidOf = ({ name, phase, reach }: ImageVerdict, until: string): NetVerdict
 }
 
 /** The worst first, of equals the newest. */
-const worstFirst = (verdicts: readonly ImageVerdict[]): readonly ImageVerdict[] => {
-  const score = new Map(verdicts.map((verdict) => [verdict, scoresOf(countedContributions(verdict)).highest]))
-  return [...verdicts].sort(
+const worstFirst = (verdicts: readonly FlaggedVerdict[]): readonly FlaggedVerdict[] =>
+  verdicts.toSorted(
     (a, b) =>
-      Number(b.confirm !== undefined) - Number(a.confirm !== undefined) ||
-      (score.get(b) ?? 0) - (score.get(a) ?? 0) ||
+      Number(b.confirmed) - Number(a.confirmed) ||
+      b.score - a.score ||
       b.phaseSince - a.phaseSince ||
       (a.name < b.name ? -1 : 1),
   )
-}
 
 const imageEntries = (
-  verdicts: readonly ImageVerdict[],
+  verdicts: readonly FlaggedVerdict[],
   now: number,
 ): readonly (readonly [string, readonly NetVerdict[]])[] => {
   const entries = new Map<string, readonly NetVerdict[]>()
@@ -192,7 +189,7 @@ export const netContent = (sources: NetSources, now: number): NetContent => {
   const profiles = netProfiles(sources, holdsChecks)
   const exceptions = fitting(exceptionEntries(sources.exceptions, checks, now), MAX_BYTES.exceptions)
 
-  const fittingImages = (verdicts: readonly ImageVerdict[]) =>
+  const fittingImages = (verdicts: readonly FlaggedVerdict[]) =>
     fitting(imageEntries(verdicts, now), MAX_BYTES.images, MAX_NET_IMAGES, imageBytes)
   const verdicts = sources.brake === 'enforce' ? sources.verdicts : []
   const all = fittingImages(verdicts)

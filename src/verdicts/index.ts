@@ -1,104 +1,62 @@
 /** What admission looks images up in: in memory, one lookup per image, fed by the changes that the correlator reports. */
 import { printable } from '../alerts/text.ts'
 import type { FindFlagged, FlaggedImage } from '../policy/types.ts'
+import { flaggedOf, type FlaggedChange, type FlaggedVerdict } from './flagged.ts'
 import type { ImageReference, ParseReference } from './name.ts'
-import { mutesActs } from './decisions.ts'
-import { isFlagged } from './phase.ts'
+import { createNameIndex } from './nameIndex.ts'
 import { answerIn } from './reach.ts'
 import { denialText } from './text.ts'
-import type { Answer, ImageVerdict, Muted, VerdictChange } from './types.ts'
+import type { Answer, ImageVerdict } from './types.ts'
 
 /** A verdict and what it means where it was asked for. */
 export interface FoundVerdict {
-  readonly verdict: ImageVerdict
+  readonly verdict: FlaggedVerdict
   readonly answer: Exclude<Answer, 'none'>
 }
 
 export interface VerdictIndex {
   /** Adds, replaces or removes one verdict. */
-  apply(change: VerdictChange): void
+  apply(change: FlaggedChange): void
   /**
    * The verdict that speaks of this image at `now` (milliseconds) in this namespace (undefined: in none in particular): denying before warning.
    * `undefined`: none does. A digest in the reference decides alone; without one the tag's name does. Constant time.
    */
   find(image: ImageReference, now: number, namespace: string | undefined): FoundVerdict | undefined
-  /** How many verdicts, whatever their phase. */
   size(): number
-  /** All verdicts, whatever their phase. */
-  list(): readonly ImageVerdict[]
-  get(name: string): ImageVerdict | undefined
-  /** The verdict that holds this digest, whatever its phase; of several the one with the smallest name, on every replica. */
-  findByDigest(digest: string): ImageVerdict | undefined
-  /** The verdicts that hold this normalised reference, whatever their phase. */
-  findByReference(normalized: string): readonly ImageVerdict[]
-  /** A verdict whose release as false positive silences this act at `now` in every image of the repository. */
-  findMute(repository: string, act: Muted['acts'][number], now: number): ImageVerdict | undefined
+  list(): readonly FlaggedVerdict[]
 }
 
-/** An empty index, or one over `verdicts`. */
+/** An empty index, or one over those of `verdicts` that warn or deny. */
 export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): VerdictIndex {
-  const byName = new Map<string, ImageVerdict>()
-  const byDigest: Names = new Map()
-  const byReference: Names = new Map()
-  const byMuted: Names = new Map()
-
-  const apply = ({ name, verdict }: VerdictChange): void => {
-    const old = byName.get(name)
-    for (const digest of old?.digests ?? []) unlink(byDigest, digest, name)
-    for (const reference of old?.references ?? []) unlink(byReference, reference, name)
-    for (const key of mutedKeys(old?.muted)) unlink(byMuted, key, name)
-    if (verdict === undefined) {
-      byName.delete(name)
-      return
-    }
-    byName.set(name, verdict)
-    for (const digest of verdict.digests) link(byDigest, digest, name)
-    for (const reference of verdict.references) link(byReference, reference, name)
-    for (const key of mutedKeys(verdict.muted)) link(byMuted, key, name)
-  }
-  for (const verdict of verdicts) apply({ name: verdict.name, verdict })
-
+  const index = createNameIndex<FlaggedVerdict>()
+  for (const verdict of flaggedOf(verdicts)) index.set(verdict)
   return {
-    apply,
-    size: () => byName.size,
-    list: () => [...byName.values()],
-    get: (name) => byName.get(name),
-    findByDigest: (digest) => {
-      const [name] = [...namesAt(byDigest, digest)].sort()
-      return name === undefined ? undefined : byName.get(name)
-    },
-    findByReference: (normalized) => [...namesAt(byReference, normalized)].flatMap((name) => byName.get(name) ?? []),
-    findMute: (repository, act, now) => {
-      for (const name of namesAt(byMuted, mutedKey(repository, act))) {
-        const verdict = byName.get(name)
-        if (verdict !== undefined && mutesActs(verdict, act, now)) return verdict
-      }
-      return undefined
-    },
+    apply: ({ name, verdict }) => (verdict === undefined ? index.delete(name) : index.set(verdict)),
+    size: () => index.size(),
+    list: () => [...index.values()],
     find: (image, now, namespace) => {
       // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
-      const named = namesAt(byReference, image.normalized)
-      const names = image.digest === undefined ? named : [...namesAt(byDigest, image.digest), ...named]
-      let found: FoundVerdict | undefined
-      for (const name of names) {
-        const verdict = byName.get(name)
-        if (verdict === undefined || !isFlagged(verdict, now)) continue
-        const answer = answerIn(verdict, namespace)
-        if (answer === 'denying') return { verdict, answer }
-        if (answer === 'warning') found ??= { verdict, answer }
-      }
-      return found
+      const named = index.withReference(image.normalized)
+      const pinned = image.digest === undefined ? [] : index.withDigest(image.digest)
+      return strictest(pinned.length === 0 ? named : [...pinned, ...named], now, namespace)
     },
   }
 }
 
-/** JSON, so that no text can pass for two. */
-function mutedKey(repository: string, act: Muted['acts'][number]): string {
-  return JSON.stringify([repository, act.class, act.target])
-}
-
-function mutedKeys(muted: Muted | undefined): readonly string[] {
-  return (muted?.repositories ?? []).flatMap((repository) => muted?.acts.map((act) => mutedKey(repository, act)) ?? [])
+/** What these verdicts say at `now` in a namespace. Of two that say the same the first. */
+export function strictest(
+  verdicts: readonly FlaggedVerdict[],
+  now: number,
+  namespace: string | undefined,
+): FoundVerdict | undefined {
+  let found: FoundVerdict | undefined
+  for (const verdict of verdicts) {
+    if (now > verdict.until) continue
+    const answer = answerIn(verdict, namespace)
+    if (answer === 'denying') return { verdict, answer }
+    if (answer === 'warning') found ??= { verdict, answer }
+  }
+  return found
 }
 
 /** What is said of an image that no verdict can be looked up for. */
@@ -143,27 +101,4 @@ export function findFlagged(
       text: denialText({ image, reference, verdict, answer, namespace, commandSuffix }),
     }
   }
-}
-
-/** Names by a key of theirs. Nearly every key has one name only, and 100,000 sets of one need more memory than the verdicts. */
-type Names = Map<string, string | Set<string>>
-
-const NO_NAMES: readonly string[] = []
-
-function namesAt(map: Names, key: string): Iterable<string> {
-  const names = map.get(key)
-  return names === undefined ? NO_NAMES : typeof names === 'string' ? [names] : names
-}
-
-function link(map: Names, key: string, name: string): void {
-  const names = map.get(key)
-  if (names === undefined || names === name) map.set(key, name)
-  else if (typeof names === 'string') map.set(key, new Set([names, name]))
-  else names.add(name)
-}
-
-function unlink(map: Names, key: string, name: string): void {
-  const names = map.get(key)
-  if (typeof names === 'object') names.delete(name)
-  if (names === name || (typeof names === 'object' && names.size === 0)) map.delete(key)
 }

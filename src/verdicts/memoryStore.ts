@@ -9,7 +9,11 @@ export function createMemoryStore(initial: readonly ImageVerdict[] = []): Verdic
     for (const listener of listeners) listener(change)
   }
   return {
-    load: () => Promise.resolve({ verdicts: [...verdicts.values()], problems: [] }),
+    load: (take) => {
+      take([...verdicts.values()])
+      return Promise.resolve([])
+    },
+    get: (name) => verdicts.get(name),
     write: async (name, update) => {
       const current = verdicts.get(name)
       const next = update(current)

@@ -3,7 +3,7 @@ import { decisionEnd, isConfirmed, mutedBy, mutesUntil } from './decisions.ts'
 import { boundFacts, type VerdictFacts } from './merge.ts'
 import { decideReach, EVERYWHERE, keptReach, scoresOf, type Hold, type ReachRules, type Scores } from './reach.ts'
 import { HALF_LIFE_MS } from './score.ts'
-import type { Contribution, ImageVerdict, Phase, Reach } from './types.ts'
+import type { Contribution, FlaggedPhase, ImageVerdict, Phase, Reach } from './types.ts'
 
 export interface Thresholds {
   readonly warnAt: number
@@ -50,13 +50,18 @@ export function reasonCode(verdict: Pick<ImageVerdict, 'reason'>): string {
 }
 
 /** Whether `now` is past the verdict's end; a released one ends too. */
-export function isExpired(verdict: ImageVerdict, now: number): boolean {
+export function isExpired(verdict: Pick<ImageVerdict, 'expiresAt'>, now: number): boolean {
   return now > verdict.expiresAt
+}
+
+/** Whether admission has anything to say in this phase. */
+export function isFlaggedPhase(phase: Phase): phase is FlaggedPhase {
+  return phase === 'warning' || phase === 'denying' || phase === 'pending'
 }
 
 /** Whether admission has to speak of this verdict at `now`, somewhere: warning, pending or denying, not over, not released since. Where: answerIn. */
 export function isFlagged(verdict: ImageVerdict, now: number): boolean {
-  if (verdict.phase !== 'warning' && verdict.phase !== 'denying' && verdict.phase !== 'pending') return false
+  if (!isFlaggedPhase(verdict.phase)) return false
   if (isExpired(verdict, now)) return false
   return verdict.release === undefined || isConfirmed(verdict, now) || countedContributions(verdict).length > 0
 }

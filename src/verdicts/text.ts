@@ -1,6 +1,7 @@
 import { cutBytes, printable } from '../alerts/text.ts'
 import type { ImageReference } from './name.ts'
-import type { Answer, Evidence, ImageVerdict } from './types.ts'
+import type { FlaggedVerdict, ShownEvidence } from './flagged.ts'
+import type { Answer } from './types.ts'
 
 const MAX_BYTES = 1024
 
@@ -13,7 +14,7 @@ const MAX_BYTES = 1024
 export function denialText(subject: {
   readonly image: string
   readonly reference: ImageReference
-  readonly verdict: ImageVerdict
+  readonly verdict: FlaggedVerdict
   /** What the verdict means in `namespace`. */
   readonly answer: Exclude<Answer, 'none'>
   readonly namespace: string | undefined
@@ -38,7 +39,7 @@ export function denialText(subject: {
 /** The commands take the beginning of a name; twelve digits tell verdicts apart, and the line stays readable. */
 const shortName = (name: string): string => name.replace(/^(sha256|ref)-([0-9a-f]{12})[0-9a-f]*$/, '$1-$2')
 
-function seen(evidence: Evidence, namespace: string | undefined): string {
+function seen(evidence: ShownEvidence, namespace: string | undefined): string {
   const target = evidence.target === undefined || evidence.target === '' ? '' : ` of ${printable(evidence.target, 100)}`
   const own = namespace !== undefined && evidence.namespace === namespace && evidence.pod !== undefined
   const place = own ? ` in pod ${printable(`${namespace}/${evidence.pod}`, 130)}` : ''
@@ -46,7 +47,7 @@ function seen(evidence: Evidence, namespace: string | undefined): string {
 }
 
 /** Names no namespace: where it was denied, or by how many it is run, is no business of whoever asks. */
-function whyOnlyWarning({ phase, reason, reach }: ImageVerdict): string {
+function whyOnlyWarning({ phase, reason, reach }: FlaggedVerdict): string {
   if (phase === 'pending')
     return ` (only a warning until a person decides: ${printable(reason.split(':', 1)[0] ?? '', 40)})`
   if (phase !== 'denying') return ''
@@ -55,12 +56,9 @@ function whyOnlyWarning({ phase, reason, reach }: ImageVerdict): string {
     : ' (only a warning: it is denied in another namespace, where the evidence is from)'
 }
 
-/** The strongest piece that counts here since the last release, the newest of equals. Evidence is kept strongest first. */
-function strongestEvidence(verdict: ImageVerdict, namespace: string | undefined): Evidence | undefined {
-  const since = verdict.release?.at ?? -Infinity
-  return verdict.evidence.find(
-    (piece) => piece.weight > 0 && piece.time > since && (piece.own !== true || piece.namespace === namespace),
-  )
+/** The strongest piece that counts here, the newest of equals. */
+function strongestEvidence({ evidence }: FlaggedVerdict, namespace: string | undefined): ShownEvidence | undefined {
+  return evidence.find((piece) => piece.own !== true || piece.namespace === namespace)
 }
 
 /** `2026-11-22T06:08:15Z`. */

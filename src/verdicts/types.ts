@@ -1,6 +1,8 @@
 import type { Detector } from '../alerts/types.ts'
 
-export type Phase = 'observing' | 'warning' | 'denying' | 'pending' | 'released' | 'expired'
+/** A phase in which admission warns or denies. */
+export type FlaggedPhase = 'warning' | 'denying' | 'pending'
+export type Phase = 'observing' | FlaggedPhase | 'released' | 'expired'
 
 /** The one unit of the ledger. Times are milliseconds since the epoch. Merged by maximum weight, earlier first, later last. */
 export interface Contribution {
@@ -120,8 +122,13 @@ export class StoreBusyError extends Error {
  * `write` resolves only when the value would survive SIGKILL of this process.
  */
 export interface VerdictStore {
-  /** All verdicts; damaged rows are reported through `problems` and kept aside, never lost silently. */
-  load(): Promise<{ readonly verdicts: readonly ImageVerdict[]; readonly problems: readonly string[] }>
+  /**
+   * Hands over all verdicts, page by page: together they may need more memory than there is. Resolves to what was found damaged, one line each; that is kept
+   * aside, never lost silently.
+   */
+  load(take: (verdicts: readonly ImageVerdict[]) => void): Promise<readonly string[]>
+  /** One verdict as it is now, without waiting: from memory or a local file. */
+  get(name: string): ImageVerdict | undefined
   /**
    * Conditional update of one verdict: `update` gets the newest stored value (undefined: none) and returns the next one,
    * or the same value for "nothing to do". It may be called again after a conflict, so it must be pure.

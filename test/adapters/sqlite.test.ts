@@ -19,6 +19,7 @@ import { eventKey } from '../../src/correlator/dedupe.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange } from '../../src/verdicts/types.ts'
 import { parseReference } from '../../src/kube/reference.ts'
 import { alert, contribution, facts, NOW, verdict } from '../correlator/support.ts'
+import { loaded } from '../correlator/loaded.ts'
 
 const name = (n: number): string => `sha256-${n.toString(16).padStart(64, '0')}`
 const numbered = (n: number, changes: Partial<ImageVerdict> = {}): ImageVerdict =>
@@ -72,7 +73,7 @@ describe('adapters/sqlite', function () {
     await ledger.store.write(whole.name, () => whole)
     await ledger.store.write(name(2), () => numbered(2))
     await ledger.close()
-    assert.deepEqual((await (await open()).store.load()).verdicts, [whole, numbered(2)])
+    assert.deepEqual((await loaded((await open()).store)).verdicts, [whole, numbered(2)])
   })
 
   it('refuses a verdict that it could not read back, and only that one', async () => {
@@ -85,7 +86,7 @@ describe('adapters/sqlite', function () {
       results.map(({ status }) => status),
       ['rejected', 'fulfilled'],
     )
-    const { verdicts, problems } = await ledger.store.load()
+    const { verdicts, problems } = await loaded(ledger.store)
     assert.deepEqual([verdicts.map((stored) => stored.name), problems], [[name(2)], []])
   })
 
@@ -111,7 +112,7 @@ describe('adapters/sqlite', function () {
       outcomes.map(({ decision }) => decision),
       ['contributed', 'no-room'],
     )
-    const { verdicts } = await ledger.store.load()
+    const { verdicts } = await loaded(ledger.store)
     assert.deepEqual(verdicts.map(({ phase }) => phase).toSorted(), ['denying', 'observing', 'observing'])
   })
 
@@ -128,7 +129,7 @@ describe('adapters/sqlite', function () {
     assert.equal(statSync(`${file}-wal`).mode & 0o777, 0o600)
     await first.close()
     const second = await open()
-    assert.deepEqual(await second.store.load(), { verdicts: [numbered(1, { phase: 'warning' })], problems: [] })
+    assert.deepEqual(await loaded(second.store), { verdicts: [numbered(1, { phase: 'warning' })], problems: [] })
     assert.deepEqual(await second.parking.list(), [parked])
     await second.parking.remove(['a', 'b'])
     assert.deepEqual(await second.parking.list(), [])
@@ -165,7 +166,7 @@ describe('adapters/sqlite', function () {
       results.map(({ status }) => status),
       ['fulfilled', 'rejected', 'fulfilled'],
     )
-    assert.deepEqual((await store.load()).verdicts, [numbered(1, { phase: 'warning' })])
+    assert.deepEqual((await loaded(store)).verdicts, [numbered(1, { phase: 'warning' })])
   })
 
   it('is bounded', async () => {
@@ -188,7 +189,7 @@ describe('adapters/sqlite', function () {
     const last = store.write(name(1), () => numbered(1))
     await ledger.close()
     await last
-    await assert.rejects(store.load(), /the ledger is closed/)
+    await assert.rejects(loaded(store), /the ledger is closed/)
   })
 
   it('belongs to one process; a lock left by SIGKILL does not hold', async () => {
@@ -214,7 +215,7 @@ describe('adapters/sqlite', function () {
     }
     const { store, problems } = await open()
     assert.deepEqual(problems, [])
-    assert.equal((await store.load()).verdicts.length, 20)
+    assert.equal((await loaded(store)).verdicts.length, 20)
     await assert.rejects(open(), {
       message: `the ledger ${file} is in use by another process; give this one a data folder of its own (--data)`,
     })
@@ -244,7 +245,7 @@ describe('adapters/sqlite', function () {
       `the ledger ${file} is damaged (file is not a database); it was moved to ${aside}, 0 verdicts and 0 parked alerts were saved`,
     ])
     assert.equal(readFileSync(aside, 'utf8').slice(0, 18), 'no database at all')
-    assert.deepEqual(await store.load(), { verdicts: [], problems })
+    assert.deepEqual(await loaded(store), { verdicts: [], problems })
     await store.write(name(1), () => numbered(1))
   })
 
@@ -273,7 +274,7 @@ describe('adapters/sqlite', function () {
     truncateSync(file, Math.floor((size * 0.75) / 4096) * 4096)
     const { store, problems } = await open()
     const [, saved] = /, (\d+) verdicts and \d+ parked alerts were saved$/.exec(problems[0] ?? '') ?? []
-    const { verdicts } = await store.load()
+    const { verdicts } = await loaded(store)
     assert.equal(verdicts.length, Number(saved))
     assert.ok(verdicts.length >= 50 && verdicts.length < 200, `${verdicts.length}`)
     for (const found of verdicts) assert.deepEqual(found, numbered(Number.parseInt(found.name.slice(7), 16)))
@@ -286,12 +287,12 @@ describe('adapters/sqlite', function () {
     bytes[at] = (bytes[at] ?? 0) ^ 1
     writeFileSync(file, bytes)
     const { store } = await open()
-    const { verdicts, problems } = await store.load()
+    const { verdicts, problems } = await loaded(store)
     assert.deepEqual(
       [verdicts.map((found) => found.name), problems],
       [[name(0), name(2)], [`verdict "${name(1)}" in ${file} is damaged (its checksum is wrong); it was set aside`]],
     )
-    assert.deepEqual((await store.load()).problems, [])
+    assert.deepEqual((await loaded(store)).problems, [])
     await store.close()
     const database = new DatabaseSync(file)
     assert.deepEqual(
@@ -317,7 +318,7 @@ describe('adapters/sqlite', function () {
       writeFileSync(file, bytes)
       rmSync(`${file}-wal`, { force: true })
       const { store } = await open()
-      const { verdicts } = await store.load()
+      const { verdicts } = await loaded(store)
       for (const found of verdicts)
         assert.deepEqual(found, numbered(Number.parseInt(found.name.slice(7), 16)), `byte ${place}`)
       await store.write(name(1000), () => numbered(1000))

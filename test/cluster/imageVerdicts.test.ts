@@ -10,6 +10,7 @@ import { tokenBucket } from '../../src/adapters/kubernetes/tokenBucket.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
+import { loaded } from '../correlator/loaded.ts'
 
 const hex = (digit: string): string => digit.repeat(64)
 const T = Date.UTC(2026, 10, 22, 5, 57, 29, 490)
@@ -95,8 +96,7 @@ describe('ImageVerdict objects as the ledger', () => {
     const written = await first.write(`sha256-${hex('a')}`, () => verdict('a'))
     assert.deepEqual(written, verdict('a'))
     const second = open()
-    const loaded = await second.load()
-    assert.deepEqual(loaded, { verdicts: [verdict('a')], problems: [] })
+    assert.deepEqual(await loaded(second), { verdicts: [verdict('a')], problems: [] })
   })
 
   it('shows verdicts to kubectl, and refuses what the schema forbids', async () => {
@@ -145,7 +145,7 @@ describe('ImageVerdict objects as the ledger', () => {
 
   it('loses no update of two replicas that write the same verdict at once', async () => {
     const [one, two] = [open(), open()]
-    await Promise.all([one.load(), two.load()])
+    await Promise.all([loaded(one), loaded(two)])
     const name = `sha256-${hex('b')}`
     const owners = Array.from({ length: 15 }, (_, index) => [
       `shop/Deployment/one${index}`,
@@ -153,7 +153,7 @@ describe('ImageVerdict objects as the ledger', () => {
     ]).flat()
     await Promise.all(owners.map((owner, index) => (index % 2 === 0 ? one : two).write(name, contribute(owner))))
     const third = open()
-    const { verdicts } = await third.load()
+    const { verdicts } = await loaded(third)
     const found = Object.values(verdicts[0]?.contributions ?? {}).map((entry) => entry.owner)
     assert.deepEqual(found.sort(), owners.sort())
   })
@@ -170,7 +170,7 @@ describe('ImageVerdict objects as the ledger', () => {
     }
     const store = createKubernetesVerdictStore({ client: counting, now: () => performance.now() })
     opened.push({ store, client })
-    await store.load()
+    await loaded(store)
     const name = `sha256-${hex('b')}`
     const round = (): Promise<readonly ImageVerdict[]> =>
       Promise.all(
@@ -191,7 +191,7 @@ describe('ImageVerdict objects as the ledger', () => {
     const [one, two] = [open(), open()]
     const changes: VerdictChange[] = []
     one.watch((change) => changes.push(change))
-    await one.load()
+    await loaded(one)
     await two.write(`sha256-${hex('a')}`, () => verdict('a'))
     await waitFor(() => changes.some((change) => change.verdict?.phase === 'denying'), 5000, 'the other write')
     await cluster.must(['delete', 'iv', `sha256-${hex('a')}`])
@@ -208,7 +208,7 @@ describe('ImageVerdict objects as the ledger', () => {
     const store = open()
     const changes: VerdictChange[] = []
     store.watch((change) => changes.push(change))
-    await store.load()
+    await loaded(store)
     const name = `sha256-${hex('a')}`
     const before = Date.now()
     await store.write(name, () => verdict('a'))
@@ -253,7 +253,7 @@ describe('ImageVerdict objects as the ledger', () => {
     assert.deepEqual(await store.write(name, () => whole), whole)
     const changes: VerdictChange[] = []
     store.watch((change) => changes.push(change))
-    await store.load()
+    await loaded(store)
     const before = Date.now()
     const patch = {
       spec: { confirm: { by: 'ann', reason: 'yes' }, mute: { by: 'bob', reason: 'no', until: '2027-01-01T00:00:00Z' } },
@@ -319,7 +319,7 @@ describe('ImageVerdict objects as the ledger', () => {
       JSON.stringify(patch),
     ])
     const other = open()
-    const { verdicts, problems } = await other.load()
+    const { verdicts, problems } = await loaded(other)
     assert.deepEqual(verdicts, [])
     assert.equal(problems.length, 1)
     assert.match(
@@ -369,7 +369,7 @@ describe('ImageVerdict objects as the ledger', () => {
 
   it('deletes a verdict in the state in which it was agreed to, and has room at once', async () => {
     const [one, two] = [open({ maxVerdicts: 1 }), open()]
-    await Promise.all([one.load(), two.load()])
+    await Promise.all([loaded(one), loaded(two)])
     const name = `sha256-${hex('a')}`
     await one.write(name, () => verdict('a', { phase: 'observing' }))
     assert.equal(await one.remove?.(name, ({ phase }) => phase === 'expired'), false)
@@ -400,7 +400,7 @@ describe('ImageVerdict objects as the ledger', () => {
 
   it('refuses the verdict above its most, and writes above its cap, as busy', async () => {
     const store = open({ maxVerdicts: 1 })
-    await store.load()
+    await loaded(store)
     await store.write(`sha256-${hex('a')}`, () => verdict('a'))
     await assert.rejects(() => store.write(`sha256-${hex('c')}`, () => verdict('c')), {
       name: 'StoreBusyError',
@@ -424,7 +424,7 @@ describe('ImageVerdict objects as the ledger', () => {
     const watcher = open({ problems })
     const known = new Map<string, ImageVerdict>()
     watcher.watch(({ name, verdict: value }) => (value === undefined ? known.delete(name) : known.set(name, value)))
-    await watcher.load()
+    await loaded(watcher)
     const writer = open()
     await writer.write(`sha256-${hex('a')}`, () => verdict('a'))
     await writer.write(`sha256-${hex('b')}`, () => verdict('b'))
@@ -477,7 +477,7 @@ describe('without a usable API server', () => {
     const client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     await cluster.must(['delete', 'crd', 'imageverdicts.drawbridge.dev', '--ignore-not-found'])
     const store = createKubernetesVerdictStore({ client, now: () => 0, loadTimeoutMs: 500 })
-    await assert.rejects(() => store.load(), {
+    await assert.rejects(() => loaded(store), {
       message: 'the ImageVerdict CRD is not installed: kubectl apply -f manifests/crds',
     })
     await store.close()

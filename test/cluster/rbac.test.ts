@@ -17,6 +17,7 @@ import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
+import { loaded } from '../correlator/loaded.ts'
 
 const NAME = `sha256-${'f'.repeat(64)}`
 const VERDICT: ImageVerdict = {
@@ -87,7 +88,7 @@ describe('manifests/rbac.yaml', () => {
       onProblem: (message) => problems.push(message),
     })
     try {
-      await Promise.all([store.load(), namespaces.synced(10_000), containers.synced(10_000)])
+      await Promise.all([loaded(store), namespaces.synced(10_000), containers.synced(10_000)])
       await namespaces.getLive('default')
       const pages: number[] = []
       for await (const { pods, remaining } of listNamespacePods(client, 'rbac-pods', 2, () => 5000))

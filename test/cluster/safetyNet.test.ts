@@ -15,6 +15,7 @@ import { cli, root, RunningProgram, temporaryFolder } from '../process/server.ts
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
+import { loaded } from '../correlator/loaded.ts'
 
 /** What a change may take until the API server knows, on a busy machine; and what a release may. */
 const IN_STEP_MS = 5000
@@ -211,7 +212,7 @@ describe('the safety net beside two replicas', function () {
         'the service accounts',
       )
     store = createKubernetesVerdictStore({ client, now: () => performance.now(), wallClock: () => Date.now() })
-    await store.load()
+    await loaded(store)
     await client.request('POST', `${API}/admissionexceptions`, { body: exception('net-legacy') })
     await client.request('POST', `${API}/admissionexceptions`, {
       body: exception('net-elsewhere', { namespaces: ['net-spared'] }),

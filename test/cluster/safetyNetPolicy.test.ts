@@ -12,6 +12,7 @@ import type { SafetyNetSpec } from '../../src/kube/safetyNet.ts'
 import type { Labels } from '../../src/kube/types.ts'
 import { createExemptions } from '../../src/policy/exemptions.ts'
 import { netContent } from '../../src/safetyNet/content.ts'
+import { flaggedOf } from '../../src/verdicts/flagged.ts'
 import { contribution, verdict } from '../correlator/support.ts'
 import { netCases, requestOf, scenario, specOf, type Scenario } from '../manifests/safetyNetCases.ts'
 import { safetyNetModel } from '../manifests/safetyNetModel.ts'
@@ -196,7 +197,7 @@ describe('the safety net on a real API server', function () {
         namespaces: new Map(),
         minor: 35,
         exceptions: [],
-        verdicts,
+        verdicts: flaggedOf(verdicts),
         brake: 'enforce',
         exemptions: createExemptions({ users: [], namespaces: [], runtimeClasses: [] }),
         podSecurityLabels: false,

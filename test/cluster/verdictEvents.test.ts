@@ -11,6 +11,7 @@ import type { VerdictEvents } from '../../src/adapters/kubernetes/verdictEvents.
 import type { Contribution, Evidence, ImageVerdict } from '../../src/verdicts/types.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
+import { loaded } from '../correlator/loaded.ts'
 
 const USER = 'event-writer'
 const NAME = `sha256-${'7'.repeat(64)}`
@@ -101,7 +102,7 @@ describe('Events about verdicts', () => {
     await cluster.must(['create', 'clusterrolebinding', USER, '--clusterrole=drawbridge', `--user=${USER}`])
     client = createClient(loadKubeConfig({ file: await cluster.userKubeconfig(USER) }))
     store = createKubernetesVerdictStore({ client, now: () => 0 })
-    await store.load()
+    await loaded(store)
     events = open()
   })
 

@@ -16,6 +16,7 @@ import type { ImageVerdict, VerdictStore } from '../../src/verdicts/types.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
+import { loaded } from '../correlator/loaded.ts'
 
 const USER = 'write-sharer'
 /** How long the API server is flooded, milliseconds. */
@@ -107,7 +108,7 @@ describe('the cap on ledger writes', function () {
         return store
       })
       await agree(count)
-      await Promise.all(own.map((store) => store.load()))
+      await Promise.all(own.map((store) => loaded(store)))
       const end = performance.now() + FLOOD_MS
       await Promise.all(
         own.flatMap((store, replica) =>

@@ -25,6 +25,7 @@ import {
   parseReference,
   type FakeDirectory,
 } from './support.ts'
+import { loaded } from './loaded.ts'
 
 const NAME_A = `sha256-${'a'.repeat(64)}`
 const TAG = 'registry.example/shop/web:1.4.2'
@@ -650,7 +651,7 @@ describe('correlator', () => {
       const full: VerdictStore = {
         ...store,
         write: async (name, update) => {
-          const { verdicts } = await store.load()
+          const { verdicts } = await loaded(store)
           if (verdicts.length >= 1 && !verdicts.some((verdict) => verdict.name === name))
             throw new StoreBusyError('full')
           return store.write(name, update)
@@ -676,7 +677,7 @@ describe('correlator', () => {
       return {
         ...store,
         write: async (name, update) => {
-          const { verdicts } = await store.load()
+          const { verdicts } = await loaded(store)
           const isNew = !verdicts.some((verdict) => verdict.name === name)
           return store.write(name, (current) => {
             const next = update(current)

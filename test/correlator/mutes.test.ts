@@ -6,6 +6,7 @@ import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
 import { StoreBusyError, type Release, type VerdictStore } from '../../src/verdicts/types.ts'
 import { alert, container, DIGEST_B, directoryOf, HOUR, NOW, parseReference } from './support.ts'
+import { loaded } from './loaded.ts'
 
 const DAY = 24 * HOUR
 const NAME_A = `sha256-${'a'.repeat(64)}`
@@ -179,7 +180,7 @@ describe('correlator: mutes', () => {
     const it = await rig({
       ...inner,
       write: async (name, update) => {
-        const { verdicts } = await inner.load()
+        const { verdicts } = await loaded(inner)
         const full = verdicts.length > 0 && verdicts.every((verdict) => verdict.name !== name)
         return inner.write(name, (current) => {
           const next = update(current)

@@ -114,7 +114,8 @@ describe('replay, whatever the capture', function () {
       rule,
       time: new Date(NOW + seconds * 1000).toISOString(),
       output_fields: {
-        'container.id': pod.repeat(12),
+        // A container runs one image.
+        'container.id': `${pod}${tag}`.repeat(6),
         'container.image.repository': 'registry.example/shop/web',
         'container.image.tag': tag,
         'k8s.ns.name': 'shop',

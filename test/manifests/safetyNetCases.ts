@@ -15,6 +15,7 @@ import { isOptedIn, resolveNamespace } from '../../src/policy/namespace.ts'
 import { CHECK_IDS } from '../../src/policy/checks/index.ts'
 import type { NamespacePolicy, QuarantineMode } from '../../src/policy/types.ts'
 import { netContent } from '../../src/safetyNet/content.ts'
+import { flaggedOf } from '../../src/verdicts/flagged.ts'
 import { withBrake } from '../../src/verdicts/brake.ts'
 import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
@@ -135,7 +136,7 @@ export const specOf = ({
       ),
       minor: MINOR,
       exceptions: listed(grants),
-      verdicts,
+      verdicts: flaggedOf(verdicts),
       brake,
       exemptions: createExemptions(exemptions),
       podSecurityLabels,

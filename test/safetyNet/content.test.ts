@@ -4,20 +4,23 @@ import { loadProfile } from '../../src/policy/compileProfile.ts'
 import { readAdmissionException } from '../../src/policy/exceptions.ts'
 import { createExemptions } from '../../src/policy/exemptions.ts'
 import { netContent, type NetSources } from '../../src/safetyNet/content.ts'
+import { flaggedOf } from '../../src/verdicts/flagged.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { contribution, NOW, verdict } from '../correlator/support.ts'
 
 const DAY = 24 * 3600_000
 const NOBODY = { users: [], namespaces: [], runtimeClasses: [] }
 
-const content = (sources: Partial<NetSources> = {}, now = NOW) =>
+type Sources = Omit<Partial<NetSources>, 'verdicts'> & { readonly verdicts?: readonly ImageVerdict[] }
+
+const content = ({ verdicts = [], ...sources }: Sources = {}, now = NOW) =>
   netContent(
     {
       profiles: [],
       namespaces: new Map(),
       minor: 35,
       exceptions: [],
-      verdicts: [],
+      verdicts: flaggedOf(verdicts),
       brake: 'enforce',
       exemptions: createExemptions(NOBODY),
       podSecurityLabels: false,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { parseReference as parseKubeReference } from '../../src/kube/reference.ts'
 import * as fc from 'fast-check'
+import { flaggedChange, flaggedOf } from '../../src/verdicts/flagged.ts'
 import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
 import { nameByDigest, nameByReference, VERDICT_NAME } from '../../src/verdicts/name.ts'
 import { denialText } from '../../src/verdicts/text.ts'
@@ -56,7 +57,7 @@ describe('verdicts/index', () => {
     assert.equal(find(index)(image)?.verdict, 'ref-1')
     index.apply({ name: 'ref-1' })
     assert.equal(find(index)(image)?.phase, 'warning')
-    index.apply({ name: NAME, verdict: verdict({ references: [] }) })
+    index.apply(flaggedChange({ name: NAME, verdict: verdict({ references: [] }) }))
     assert.equal(find(index)(image), undefined)
     index.apply({ name: NAME })
     assert.equal(find(index)(`x@${DIGEST_A}`), undefined)
@@ -102,14 +103,18 @@ describe('verdicts/index', () => {
   it('stays within 1 KiB and one line, whatever the evidence says', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 600 }), fc.boolean(), (hostile, pending) => {
-        const text = denialText({
-          image: hostile,
-          reference: { repository: hostile, normalized: hostile },
-          verdict: verdict({
+        const [flagged] = flaggedOf([
+          verdict({
             evidence: [evidence({ rule: hostile, target: hostile, pod: hostile, namespace: hostile })],
             reason: hostile,
             ...(pending ? { phase: 'pending' } : {}),
           }),
+        ])
+        assert.ok(flagged)
+        const text = denialText({
+          image: hostile,
+          reference: { repository: hostile, normalized: hostile },
+          verdict: flagged,
           answer: pending ? 'warning' : 'denying',
           namespace: hostile,
         })

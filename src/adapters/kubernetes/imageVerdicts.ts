@@ -269,7 +269,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   }
 
   return {
-    load: async () => {
+    load: async (take) => {
       await cache.synced(options.loadTimeoutMs ?? 30_000).catch((error: unknown) => {
         if (error instanceof KubernetesError && error.status === 404) {
           throw new KubernetesError(
@@ -281,13 +281,12 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         throw error
       })
       const all = [...cache.values()]
-      return {
-        verdicts: all.flatMap((stored) => verdictOf(stored) ?? []),
-        problems: all.flatMap(({ name, reading }) =>
-          reading.kind === 'damaged' ? [`ImageVerdict ${name} is damaged and ignored: ${reading.problem}`] : [],
-        ),
-      }
+      take(all.flatMap((stored) => verdictOf(stored) ?? []))
+      return all.flatMap(({ name, reading }) =>
+        reading.kind === 'damaged' ? [`ImageVerdict ${name} is damaged and ignored: ${reading.problem}`] : [],
+      )
     },
+    get: (name) => verdictOf(cache.get(name)),
     write: (name, update) =>
       new Promise((resolve, reject) => {
         if (state.closed) return reject(new Error('the ledger is closed'))

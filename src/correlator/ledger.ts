@@ -1,0 +1,105 @@
+/**
+ * What the correlator remembers of the store: of every verdict what it is found by and when it ends, of those that were used last all of it. The others are
+ * read from the store again, so that a ledger of 100,000 verdicts needs a tenth of the memory.
+ */
+import { LRUCache } from 'lru-cache'
+import { mutesActs } from '../verdicts/decisions.ts'
+import { flaggedOf } from '../verdicts/flagged.ts'
+import { strictest, type FoundVerdict } from '../verdicts/index.ts'
+import type { ImageReference } from '../verdicts/name.ts'
+import { createNameIndex, link, unlink, valuesAt, type Multimap, type Named } from '../verdicts/nameIndex.ts'
+import type { ImageVerdict, Muted, VerdictChange, VerdictStore } from '../verdicts/types.ts'
+
+/** What is always in memory. */
+export interface LedgerEntry extends Named, Pick<ImageVerdict, 'phase' | 'phaseSince' | 'expiresAt'> {
+  readonly mutedKeys?: readonly string[] | undefined
+}
+
+export interface Ledger {
+  /** Adds, replaces or removes one verdict. */
+  apply(change: VerdictChange): void
+  get(name: string): ImageVerdict | undefined
+  /** Every verdict, from memory alone. */
+  entries(): Iterable<LedgerEntry>
+  /** Every verdict in full, each read when it is asked for. */
+  verdicts(): Iterable<ImageVerdict>
+  /** The verdict that holds this digest, whatever its phase; of several the one with the smallest name, on every replica. */
+  findByDigest(digest: string): ImageVerdict | undefined
+  /** The verdicts that hold this normalised reference, whatever their phase. */
+  findByReference(normalized: string): readonly ImageVerdict[]
+  /** A verdict whose release as false positive silences this act at `now` in every image of the repository. */
+  findMute(repository: string, act: Muted['acts'][number], now: number): ImageVerdict | undefined
+  /** The verdict that speaks of an image, as admission will find it. */
+  find(image: ImageReference, now: number, namespace: string | undefined): FoundVerdict | undefined
+}
+
+/** As many as a ledger has room for where nobody raised it: then nothing is read again. */
+const KEPT_WHOLE = 5000
+
+/** `read`: a verdict as the store has it now. */
+export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE): Ledger {
+  const index = createNameIndex<LedgerEntry>()
+  const byMuted: Multimap<LedgerEntry> = new Map()
+  const whole = new LRUCache<string, ImageVerdict>({ max: keptWhole })
+
+  const get = (name: string): ImageVerdict | undefined => {
+    if (index.get(name) === undefined) return undefined
+    const known = whole.get(name)
+    if (known !== undefined) return known
+    const verdict = read(name)
+    if (verdict !== undefined) whole.set(name, verdict)
+    return verdict
+  }
+  const present = (entries: readonly LedgerEntry[]): readonly ImageVerdict[] =>
+    entries.flatMap(({ name }) => get(name) ?? [])
+
+  return {
+    apply: ({ name, verdict }) => {
+      const old = index.get(name)
+      for (const key of old?.mutedKeys ?? []) unlink(byMuted, key, old!)
+      if (verdict === undefined) {
+        index.delete(name)
+        whole.delete(name)
+        return
+      }
+      const { digests, references, phase, phaseSince, expiresAt } = verdict
+      const mutedKeys = mutedKeysOf(verdict.muted)
+      const entry = { name, digests, references, phase, phaseSince, expiresAt, mutedKeys }
+      index.set(entry)
+      whole.set(name, verdict)
+      for (const key of mutedKeys ?? []) link(byMuted, key, entry)
+    },
+    get,
+    entries: () => index.values(),
+    verdicts: function* verdicts() {
+      // Not through `whole`: reading all of them once must not push out those that are used.
+      for (const { name } of index.values()) {
+        const verdict = whole.peek(name) ?? read(name)
+        if (verdict !== undefined) yield verdict
+      }
+    },
+    findByDigest: (digest) => {
+      const [name] = index
+        .withDigest(digest)
+        .map((entry) => entry.name)
+        .sort()
+      return name === undefined ? undefined : get(name)
+    },
+    findByReference: (normalized) => present(index.withReference(normalized)),
+    findMute: (repository, act, now) =>
+      present(valuesAt(byMuted, mutedKey(repository, act))).find((verdict) => mutesActs(verdict, act, now)),
+    find: (image, now, namespace) => {
+      const pinned = image.digest === undefined ? [] : index.withDigest(image.digest)
+      return strictest(flaggedOf(present([...pinned, ...index.withReference(image.normalized)])), now, namespace)
+    },
+  }
+}
+
+/** JSON, so that no text can pass for two. */
+function mutedKey(repository: string, act: Muted['acts'][number]): string {
+  return JSON.stringify([repository, act.class, act.target])
+}
+
+function mutedKeysOf(muted: Muted | undefined): readonly string[] | undefined {
+  return muted?.repositories.flatMap((repository) => muted.acts.map((act) => mutedKey(repository, act)))
+}
