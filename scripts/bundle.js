@@ -21,6 +21,9 @@ const { metafile } = await build({
   format: 'esm',
   target: 'node22.19',
   sourcemap: 'linked',
+  // Source text is kept in memory, in each thread: 8 MiB less. Names stay, so that a stack says where it was.
+  minifyWhitespace: true,
+  minifySyntax: true,
   logLevel: 'warning',
   // Packages written as CommonJS call require() for Node's own modules.
   banner: {
