@@ -138,7 +138,8 @@ export function traceeObjects(endpoint: Endpoint, token: string, containerdSocke
 
 /**
  * An event as Tracee would have written it about this container. Texts, and the time; all other numbers stay as they are, and as text: those of
- * inodes and times are too large to be parsed and written again.
+ * inodes and times are too large to be parsed and written again. The image's digest stays another one's, the same in every event: whoever believed it
+ * would deny the images of all cells at once.
  * @param now milliseconds since the epoch
  */
 export function traceeEventAbout(line: string, victim: Victim, now: number): string {
