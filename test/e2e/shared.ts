@@ -77,9 +77,10 @@ export const mochaHooks: RootHookObject = {
     this.timeout(40 * 60_000)
     exitOnSignals()
     try {
-      const archive = await buildImage()
       const tools = chartTools()
       const cluster = await startCluster({ node: true })
+      // Only who has the node may use it: one image is kept, and another checkout's takes the place of this one's while it waits for the node.
+      const archive = await buildImage()
       const helm: Installation['helm'] = (...args) => tools.helm(args, cluster.kubeconfig)
       shared.installation = { cluster, archive, helm }
       assert.ok(statSync(archive).size > 0)
