@@ -7,7 +7,7 @@
 #   cluster.sh apiserver stop|start [FLAG...]   takes the API server away and brings it back, same port, same data, with these flags too
 #   cluster.sh reboot        the node loses its power and comes back: control plane, containers, everything
 #   cluster.sh import ARCHIVE   an image into containerd, from a docker-archive
-#   cluster.sh image NAME FILE:PATH[,FILE:PATH...] ENTRYPOINT...   a FROM-scratch image in containerd, without a registry
+#   cluster.sh image NAME[,NAME...] FILE:PATH[,FILE:PATH...] ENTRYPOINT...   FROM-scratch images in containerd, without a registry
 # CLUSTER_RUN    the run directory (default $CLUSTER_HOME/$K8S_VERSION/run). One cluster per directory; several at a time need their own ports.
 # CLUSTER_BIN    where the programs are (default: what build.sh built). Without kube-controller-manager there, none is started.
 # API_PORT, ETCD_PORT, ETCD_PEER_PORT   default 6443, 2379, ETCD_PORT + 1
@@ -223,10 +223,10 @@ release_node() { # only if it is ours
   rm -rf "$STATE" "$STATE.owner"
 }
 
-image() { # image NAME FILE:PATH[,...] ENTRYPOINT...
-  local name=$1 files=$2 archive; shift 2
+image() { # image NAME[,...] FILE:PATH[,...] ENTRYPOINT...
+  local names=$1 files=$2 archive; shift 2
   archive=$(mktemp)
-  python3 "$HERE/image.py" "$archive" "$name" "$files" "$@"
+  python3 "$HERE/image.py" "$archive" "$names" "$files" "$@"
   ctr --address "$SOCKET" --namespace k8s.io images import "$archive"
   rm -f "$archive"
 }

@@ -67,12 +67,16 @@ export interface NodeCluster extends Cluster {
   /** Puts a docker-archive among the images of the node. */
   importImage(archive: string): Promise<void>
   /**
-   * Makes an image with nothing in it but these files, and puts it on the node.
+   * Makes images with nothing in them but these files, each with a digest of its own, and puts them on the node.
    *
-   * @param name with a tag, as pods name it
+   * @param names with tags, as pods name them
    * @param files path in the image -> a file, a folder, or `@TARGET` for a symbolic link
    */
-  makeImage(name: string, files: Readonly<Record<string, string>>, entrypoint: readonly string[]): Promise<void>
+  makeImages(
+    names: readonly string[],
+    files: Readonly<Record<string, string>>,
+    entrypoint: readonly string[],
+  ): Promise<void>
   /** Copies a folder of seccomp profiles to where the kubelet looks for `localhostProfile: drawbridge/NAME.json`. */
   installSeccompProfiles(folder: string): void
   /** The first process of a container, by the id that the pod's status has. */
@@ -270,9 +274,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     containerdSocket: join(directory, 'containerd.sock'),
     kubeletRoot: join(directory, 'kubelet'),
     importImage: async (archive) => void (await script('import', archive)),
-    async makeImage(name, files, entrypoint) {
+    async makeImages(names, files, entrypoint) {
       const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)
-      await script('image', name, pairs.join(','), ...entrypoint)
+      await script('image', names.join(','), pairs.join(','), ...entrypoint)
     },
     installSeccompProfiles: (folder) => {
       cpSync(folder, join(directory, 'kubelet/seccomp/drawbridge'), { recursive: true })

@@ -8,7 +8,7 @@ import { waitFor } from '../cluster/harness.ts'
 import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
 import { endpointOf } from './endpoint.ts'
-import { falcoSender } from './sensors.ts'
+import { falcoSender } from './falco.ts'
 import { installation, rolledOut } from './shared.ts'
 
 interface Finding {

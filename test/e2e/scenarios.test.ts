@@ -1,6 +1,7 @@
 /**
- * Every scenario of docs/design.md on real containers, under each countermeasure: attack, alert, denial. Prints a table, and holds
- * docs/scenarios.md to it (`UPDATE_DOCS=yes` writes it again). `SENSOR=falco` runs the same with a real Falco.
+ * Every scenario of docs/design.md on real containers, under each countermeasure: attack, alert, denial; and those that Tracee has a signature for, as
+ * it reports them. Prints tables, and holds docs/scenarios.md to them (`UPDATE_DOCS=yes` writes them again). `SENSOR=falco` and `SENSOR=tracee` run the
+ * table of that sensor with a real one.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -11,24 +12,47 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
+import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/client.ts'
+import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { waitFor } from '../cluster/harness.ts'
 import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
 import { endpointOf, startAuditWebhook } from './endpoint.ts'
-import { COUNTERMEASURES, describeOutcome, renderTable, SCENARIOS } from './scenarios.ts'
+import { playedFalco, realFalco } from './falco.ts'
+import { COUNTERMEASURES, describeOutcome, renderTable, SCENARIOS, TRACEE_SCENARIOS } from './scenarios.ts'
 import type { Countermeasure, Outcome, Scenario } from './scenarios.ts'
-import { playedFalco, realFalco } from './sensors.ts'
+import { chosenSensor } from './sensors.ts'
 import type { Sensor, Victim } from './sensors.ts'
 import { installation, runPod } from './shared.ts'
+import { makeTraceeToken, playedTracee, realTracee, traceeSettings } from './tracee.ts'
 import { replicas, upgrade } from './upgrade.ts'
 import type { Report } from './zipapp.ts'
 import { ZipApp } from './zipapp.ts'
 
 const run = promisify(execFile)
 const PAGE = join(root, 'docs/scenarios.md')
-const PLAYED = process.env['SENSOR'] !== 'falco'
-/** Enough for all scenarios to be denied: each cell has an image of its own. */
-const BUDGET = 'config.quarantine.budget.perCluster=100'
+const REAL = chosenSensor(process.env['SENSOR'])
+const SETTINGS = [
+  // Enough for all scenarios to be denied: each cell has an image of its own.
+  'config.quarantine.budget.perCluster=100',
+  ...traceeSettings(),
+]
+const NAMES = { falco: 'Falco', tracee: 'Tracee', 'k8s-audit': 'the audit log' }
+const imageOf = (cell: string): string => `registry.example/zipapp:${cell}`
+
+/** A table of the page: rows by name, each with its name first. */
+interface Table {
+  readonly name: string
+  readonly head: readonly string[]
+  readonly rows: Map<string, string[]>
+}
+
+/** What is read of a pod that runs. */
+interface RunningPod {
+  readonly metadata: { readonly uid: string }
+  readonly spec: { readonly containers: readonly [{ readonly image: string }] }
+  readonly status: { readonly podIP: string; readonly containerStatuses: readonly [{ readonly containerID: string }] }
+}
 
 /** A listener on the node that gives a reverse shell one command; what the shell answered is in `said`. */
 async function startListener(host: string): Promise<{ server: Server; port: number; said: () => string }> {
@@ -45,39 +69,60 @@ async function startListener(host: string): Promise<{ server: Server; port: numb
 describe('scenarios on real containers', function () {
   this.timeout(180_000)
   const folder = mkdtempSync(join(tmpdir(), 'drawbridge-scenarios-'))
+  /** Their names: each has a namespace and an image of its own. */
+  const cells: string[] = []
   let cluster: NodeCluster
+  let client: KubernetesClient
   let zipapp: ZipApp
-  let sensor: Sensor
+  let sensors: Readonly<Record<'falco' | 'tracee', Sensor>>
   let listener: Awaited<ReturnType<typeof startListener>>
 
   before(async () => {
     ;({ cluster } = installation())
     cluster.installSeccompProfiles(join(root, 'manifests/seccomp'))
+    client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     zipapp = new ZipApp(cluster)
+    await zipapp.makeImages(cells.map(imageOf))
     listener = await startListener(cluster.address)
     const endpoint = await endpointOf(cluster)
     await startAuditWebhook(cluster, endpoint, folder)
-    await upgrade(BUDGET)
-    sensor = PLAYED ? playedFalco(endpoint) : realFalco(cluster, endpoint)
-    await sensor.start()
+    const token = await makeTraceeToken(cluster)
+    await upgrade(...SETTINGS)
+    sensors = {
+      falco: REAL === 'falco' ? realFalco(cluster, endpoint) : playedFalco(endpoint),
+      tracee: REAL === 'tracee' ? realTracee(cluster, endpoint, token) : playedTracee(endpoint, token),
+    }
+    for (const sensor of Object.values(sensors)) await sensor.start()
   })
   after(async () => {
     listener?.server.close()
     zipapp?.remove()
-    await sensor?.stop()
+    client?.close()
+    for (const sensor of Object.values(sensors ?? {})) await sensor.stop()
     rmSync(folder, { recursive: true, force: true })
     if (cluster !== undefined) await upgrade()
   })
 
-  const get = (namespace: string, pod: string, path: string): Promise<string> =>
-    cluster.must(['-n', namespace, 'get', 'pod', pod, '-o', `jsonpath=${path}`])
+  async function victimIn(namespace: string): Promise<Victim> {
+    const { metadata, spec, status } = (await client.request(
+      'GET',
+      `/api/v1/namespaces/${namespace}/pods/zipapp`,
+    )) as RunningPod
+    return {
+      namespace,
+      pod: 'zipapp',
+      podUid: metadata.uid,
+      podIp: status.podIP,
+      image: spec.containers[0].image,
+      containerId: status.containerStatuses[0].containerID.replace(/^.*\/\//u, ''),
+      listener: { host: cluster.address, port: listener.port },
+    }
+  }
 
-  /** How many alerts were decided on so far, in all replicas. */
-  async function decided(): Promise<number> {
+  /** How many alerts were decided on so far, in these replicas. */
+  async function decided(pods: readonly string[]): Promise<number> {
     const texts = await Promise.all(
-      (await replicas()).map((pod) =>
-        cluster.must(['get', '--raw', `/api/v1/namespaces/drawbridge/pods/https:${pod}:8445/proxy/metrics`]),
-      ),
+      pods.map((pod) => client.requestText(`/api/v1/namespaces/drawbridge/pods/https:${pod}:8445/proxy/metrics`)),
     )
     return texts
       .flatMap((text) => text.split('\n'))
@@ -88,7 +133,11 @@ describe('scenarios on real containers', function () {
   /** Does what the scenario is about. */
   async function act({ action }: Scenario, namespace: string): Promise<Report> {
     if ('payload' in action)
-      return zipapp.run(namespace, 'zipapp', action.payload, { HOST: cluster.address, PORT: String(listener.port) })
+      return zipapp.run(namespace, 'zipapp', action.payload, {
+        HOST: cluster.address,
+        PORT: String(listener.port),
+        ...action.values,
+      })
     const command = [join(cluster.bin, 'kubectl'), 'exec', '-it', '-n', namespace, 'zipapp', '--', ...action.exec]
     const terminal = join(root, 'test/e2e/programs/terminal.py')
     const { stdout } = await run('python3', [terminal, ...command], {
@@ -114,8 +163,7 @@ describe('scenarios on real containers', function () {
       )
       return 'denied'
     }
-    const verdicts = await cluster.must(['get', 'imageverdicts', '-o', 'json'])
-    const { items } = JSON.parse(verdicts) as {
+    const { items } = (await client.request('GET', '/apis/drawbridge.dev/v1alpha1/imageverdicts')) as {
       readonly items: readonly {
         readonly status?: { readonly phase?: string; readonly references?: readonly string[] }
       }[]
@@ -133,8 +181,7 @@ describe('scenarios on real containers', function () {
   }
 
   async function play(scenario: Scenario, { labels }: Countermeasure, name: string): Promise<Outcome> {
-    const image = `registry.example/zipapp:${name}`
-    await zipapp.makeImage(image)
+    const image = imageOf(name)
     await cluster.createNamespace(name, labels)
     const pod = zipapp.pod('zipapp', image, scenario.security)
     const refused = await cluster.kubectl(['-n', name, 'create', '--dry-run=server', '-f', '-'], JSON.stringify(pod))
@@ -143,74 +190,98 @@ describe('scenarios on real containers', function () {
       const reasons = [...refused.stderr.matchAll(/^- ([^:]+?)(?: \((\w+)\))?:/gmu)]
       return { prevented: reasons.map(([, title, id]) => id ?? title!) }
     }
-    const before = await decided()
+    const pods = await replicas()
+    const before = await decided(pods)
     await runPod(cluster, name, pod)
-    const victim: Victim = {
-      namespace: name,
-      pod: 'zipapp',
-      podIp: await get(name, 'zipapp', '{.status.podIP}'),
-      containerId: (await get(name, 'zipapp', '{.status.containerStatuses[0].containerID}')).replace(/^.*\/\//u, ''),
-      listener: { host: cluster.address, port: listener.port },
-    }
+    const victim = await victimIn(name)
     const heard = listener.said().length
     const { call, errno } = await act(scenario, name)
-    if (scenario.id === 'shell' && errno === 0)
+    if ('payload' in scenario.action && scenario.action.payload === 'reverse_shell.py' && errno === 0)
       await waitFor(() => listener.said().slice(heard).includes('answers a stranger'), 10_000, 'the shell to answer')
     const blocked = errno === 0 ? undefined : { call, errno }
     if (blocked !== undefined && scenario.reportedAtStart !== true) return { blocked }
 
-    if (scenario.alerts !== undefined) await sensor.report(scenario.alerts, victim)
-    const isHeard = await waitFor(async () => (await decided()) > before, 30_000, 'a decision about the alert').then(
+    const { sensor, alerts } = scenario
+    if (alerts !== undefined && sensor !== 'k8s-audit') await sensors[sensor].report(alerts, victim)
+    const isHeard = await waitFor(
+      async () => (await decided(pods)) > before,
+      30_000,
+      'a decision about the alert',
+    ).then(
       () => true,
       () => false,
     )
-    const by = scenario.sensor === 'falco' ? 'Falco' : 'the audit log'
     return {
       ...(blocked && { blocked }),
-      ...(isHeard && { detected: { by, redeploy: await redeploy(pod, name, image) } }),
+      ...(isHeard && { detected: { by: NAMES[sensor], redeploy: await redeploy(pod, name, image) } }),
     }
   }
 
-  const table = new Map<string, string[]>()
-  const measure = (row: string, scenario: Scenario, countermeasure: Countermeasure, name: string): void => {
-    it(`${row}, countermeasure: ${countermeasure.name}`, async () => {
-      const outcome = await play(scenario, countermeasure, name)
-      table.set(row, [...(table.get(row) ?? []), describeOutcome(outcome)])
+  const measure = (
+    { rows }: Table,
+    row: string,
+    scenario: Scenario,
+    countermeasure: Countermeasure,
+    cell: string,
+    first: readonly string[] = [],
+  ): void => {
+    cells.push(cell)
+    it(`${row}, sensor: ${scenario.sensor}, countermeasure: ${countermeasure.name}`, async () => {
+      const outcome = await play(scenario, countermeasure, cell)
+      rows.set(row, [...(rows.get(row) ?? [row, ...first]), describeOutcome(outcome)])
       assert.notDeepEqual(outcome, {}, 'nothing stood in its way, and nobody noticed')
     })
   }
 
-  for (const scenario of SCENARIOS)
-    for (const [column, countermeasure] of COUNTERMEASURES.entries())
-      measure(scenario.name, scenario, countermeasure, `${scenario.id}-${column}`)
-
-  describe('under preset: strict', () => {
-    before(() => upgrade(BUDGET, 'config.quarantine.preset=strict'))
-    for (const scenario of SCENARIOS.filter(({ id }) => id === 'capable' || id === 'terminal'))
-      for (const [column, countermeasure] of COUNTERMEASURES.entries())
-        measure(`${scenario.name}, \`preset: strict\``, scenario, countermeasure, `strict-${scenario.id}-${column}`)
-  })
-
-  describe('the table', () => {
-    it('is the one of docs/scenarios.md (UPDATE_DOCS=yes writes it again)', () => {
-      const rows = [...table].map(([name, cells]) => [name, ...cells])
-      const text = renderTable(
-        COUNTERMEASURES.map(({ name }) => name),
-        rows,
-      )
+  /** Holds the page to a table whose alerts were played; prints one of a real sensor. */
+  const hold = ({ name, head, rows }: Table, isPlayed: boolean): void => {
+    it(`the table "${name}" is the one of docs/scenarios.md (UPDATE_DOCS=yes writes it again)`, () => {
+      const text = renderTable(head, [...rows.values()])
       process.stdout.write(`\n${text}\n`)
-      assert.ok(
-        rows.every((cells) => cells.length === COUNTERMEASURES.length + 1),
-        'not every cell was measured',
-      )
-      if (!PLAYED) return
+      assert.ok(rows.size > 0 && [...rows.values()].every((row) => row.length === head.length), 'a cell is missing')
+      if (!isPlayed) return
       const page = readFileSync(PAGE, 'utf8')
-      const start = '<!-- measured: scenarios -->\n'
+      const start = `<!-- measured: ${name} -->\n`
       const from = page.indexOf(start) + start.length
       const to = page.indexOf('<!-- end -->', from)
       assert.ok(from >= start.length && to >= from)
       if (process.env['UPDATE_DOCS'] === 'yes') writeFileSync(PAGE, page.slice(0, from) + text + page.slice(to))
       else assert.equal(page.slice(from, to), text)
     })
-  })
+  }
+
+  if (REAL !== 'falco')
+    describe('reported by Tracee', () => {
+      const [countermeasure] = COUNTERMEASURES
+      const table = { name: 'Tracee', head: ['scenario', 'event of Tracee', countermeasure!.name], rows: new Map() }
+      for (const scenario of TRACEE_SCENARIOS)
+        measure(table, scenario.name, scenario, countermeasure!, scenario.id, [`\`${scenario.event}\``])
+      hold(table, REAL === undefined)
+    })
+
+  if (REAL !== 'tracee')
+    describe('by countermeasure', () => {
+      const table = {
+        name: 'scenarios',
+        head: ['scenario', ...COUNTERMEASURES.map(({ name }) => name)],
+        rows: new Map(),
+      }
+      for (const scenario of SCENARIOS)
+        for (const [column, countermeasure] of COUNTERMEASURES.entries())
+          measure(table, scenario.name, scenario, countermeasure, `${scenario.id}-${column}`)
+
+      describe('under preset: strict', () => {
+        before(() => upgrade(...SETTINGS, 'config.quarantine.preset=strict'))
+        for (const scenario of SCENARIOS.filter(({ id }) => id === 'capable' || id === 'terminal'))
+          for (const [column, countermeasure] of COUNTERMEASURES.entries())
+            measure(
+              table,
+              `${scenario.name}, \`preset: strict\``,
+              scenario,
+              countermeasure,
+              `strict-${scenario.id}-${column}`,
+            )
+        hold(table, REAL === undefined)
+      })
+    })
 })

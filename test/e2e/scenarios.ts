@@ -1,4 +1,7 @@
-/** The table of `make e2e`: what each scenario meets under each countermeasure. Rows and columns as data; what happened is measured. */
+/**
+ * The tables of `make e2e`: what each scenario meets under each countermeasure, and what comes of it where Tracee reports it. Rows and columns as data;
+ * what happened is measured.
+ */
 import { constants } from 'node:os'
 
 /** How a namespace protects itself: the columns. All deny flagged images. */
@@ -17,7 +20,9 @@ export const COUNTERMEASURES: readonly Countermeasure[] = [
 ]
 
 /** What is done in the container: a payload that the application is made to run, or a command of a person. */
-type Action = { readonly payload: string } | { readonly exec: readonly string[] }
+type Action =
+  | { readonly payload: string; readonly values?: Readonly<Record<string, string>> }
+  | { readonly exec: readonly string[] }
 
 export interface Scenario {
   readonly name: string
@@ -27,7 +32,7 @@ export interface Scenario {
   readonly security?: { readonly pod: object; readonly container: object }
   readonly action: Action
   /** Who reports it, and the alerts that are played where no sensor can run: a capture in test/fixtures/alerts/falco, or a file of test/e2e/alerts. */
-  readonly sensor: 'falco' | 'k8s-audit'
+  readonly sensor: 'falco' | 'tracee' | 'k8s-audit'
   readonly alerts?: string
   /** Whether the sensor reports the start of the container, whatever becomes of the action. */
   readonly reportedAtStart?: boolean
@@ -38,18 +43,22 @@ const ROOT_WITH_SYS_ADMIN = {
   container: { capabilities: { add: ['SYS_ADMIN'] } },
 }
 
+const DROP: Action = { payload: 'dropped_executable.c' }
+const SHELL: Action = { payload: 'reverse_shell.py' }
+const RELEASE_AGENT: Action = { payload: 'cgroup_escape.py', values: { FILE: 'release_agent' } }
+
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'dropped executable',
     id: 'drop',
-    action: { payload: 'dropped_executable.c' },
+    action: DROP,
     sensor: 'falco',
     alerts: 'test/fixtures/alerts/falco/pod.drop_and_execute.jsonl',
   },
   {
     name: 'reverse shell',
     id: 'shell',
-    action: { payload: 'reverse_shell.py' },
+    action: SHELL,
     sensor: 'falco',
     alerts: 'test/fixtures/alerts/falco/pod.reverse_shell.jsonl',
   },
@@ -64,7 +73,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'release_agent escape',
     id: 'escape',
     security: ROOT_WITH_SYS_ADMIN,
-    action: { payload: 'release_agent.py' },
+    action: RELEASE_AGENT,
     sensor: 'falco',
     alerts: 'test/fixtures/alerts/falco/privileged-pod.release_agent.jsonl',
   },
@@ -83,6 +92,46 @@ export const SCENARIOS: readonly Scenario[] = [
     action: { exec: ['sh', '-c', 'tty > /dev/null && echo "a shell with a terminal"'] },
     sensor: 'k8s-audit',
   },
+]
+
+/** One that Tracee has a signature for, which reports it as this event. */
+export interface TraceeScenario extends Scenario {
+  readonly event: string
+}
+
+const reportedByTracee = (event: string, scenario: Omit<Scenario, 'sensor' | 'alerts'>): TraceeScenario => ({
+  ...scenario,
+  event,
+  sensor: 'tracee',
+  alerts: `test/e2e/alerts/tracee/${event}.jsonl`,
+})
+
+/** No signature looks for an attach alone: those for ptrace look for what comes after it, and for what keeps others from attaching. */
+export const TRACEE_SCENARIOS: readonly TraceeScenario[] = [
+  reportedByTracee('dropped_executable', { name: 'dropped executable', id: 'tracee-drop', action: DROP }),
+  reportedByTracee('stdio_over_socket', { name: 'reverse shell', id: 'tracee-shell', action: SHELL }),
+  reportedByTracee('ptrace_code_injection', {
+    name: 'code injection by ptrace',
+    id: 'tracee-inject',
+    action: { payload: 'ptrace_inject.py' },
+  }),
+  reportedByTracee('anti_debugging', {
+    name: 'anti-debugging',
+    id: 'tracee-traceme',
+    action: { payload: 'ptrace_traceme.py' },
+  }),
+  reportedByTracee('cgroup_release_agent', {
+    name: 'release_agent escape',
+    id: 'tracee-escape',
+    security: ROOT_WITH_SYS_ADMIN,
+    action: RELEASE_AGENT,
+  }),
+  reportedByTracee('cgroup_notify_on_release', {
+    name: 'notify_on_release alone',
+    id: 'tracee-notify',
+    security: ROOT_WITH_SYS_ADMIN,
+    action: { payload: 'cgroup_escape.py', values: { FILE: 'notify_on_release' } },
+  }),
 ]
 
 /** What a scenario came to. */
@@ -107,8 +156,7 @@ export function describeOutcome({ prevented, blocked, detected }: Outcome): stri
   return parts.join('; ') || 'nothing'
 }
 
-/** Rows: name and cells. */
-export function renderTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const head = ['scenario', ...columns]
+/** @param head titles of the columns, that of the scenario's name first */
+export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('')
 }

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs'
 import type { Context, RootHookObject } from 'mocha'
 
 import { CHART, chartTools } from '../cluster/chartTools.ts'
-import { NoClusterError, startCluster, waitFor } from '../cluster/harness.ts'
+import { NoClusterError, startCluster } from '../cluster/harness.ts'
 import type { NodeCluster, Outcome } from '../cluster/harness.ts'
 import { exitOnSignals } from '../cluster/shared.ts'
 import { buildImage } from './image.ts'
@@ -66,12 +66,9 @@ export async function runPod(
 ): Promise<void> {
   await cluster.must(['-n', namespace, 'apply', '-f', '-'], JSON.stringify(pod))
   const { name } = pod['metadata'] as { readonly name: string }
-  await waitFor(
-    async () =>
-      (await cluster.must(['-n', namespace, 'get', 'pod', name, '-o', 'jsonpath={.status.phase}'])) === 'Running',
-    60_000,
-    `the pod ${namespace}/${name} to run`,
-  )
+  // One process that watches: a new one for each look took more of a small machine than the pod.
+  const running = '--for=jsonpath={.status.phase}=Running'
+  await cluster.must(['-n', namespace, 'wait', running, `pod/${name}`, '--timeout=60s'])
 }
 
 export const mochaHooks: RootHookObject = {
@@ -80,14 +77,15 @@ export const mochaHooks: RootHookObject = {
     this.timeout(40 * 60_000)
     exitOnSignals()
     try {
-      const archive = await buildImage()
       const tools = chartTools()
       const cluster = await startCluster({ node: true })
+      // Only who has the node may use it: one image is kept, and another checkout's takes the place of this one's while it waits for the node.
+      const archive = await buildImage()
       const helm: Installation['helm'] = (...args) => tools.helm(args, cluster.kubeconfig)
       shared.installation = { cluster, archive, helm }
       assert.ok(statSync(archive).size > 0)
       await cluster.importImage(archive)
-      await cluster.makeImage(BUSYBOX, { 'bin/busybox': '/bin/busybox', ...applets() }, [])
+      await cluster.makeImages([BUSYBOX], { 'bin/busybox': '/bin/busybox', ...applets() }, [])
       await cluster.createNamespace('drawbridge', { 'pod-security.kubernetes.io/enforce': 'restricted' })
       await install(shared.installation)
     } catch (error) {

@@ -22,36 +22,48 @@ export interface Report {
   readonly note?: string
 }
 
-/** Every file that Python needs to run the application and its payloads; a module that is new there has to be imported here too. */
-function pythonFiles(): Readonly<Record<string, string>> {
+/**
+ * Every file that Python needs to run the application and its payloads, by its path in the image; a module that is new there has to be imported here too.
+ * Modules are compiled, into `folder`: a container that has to do so itself takes a second longer to listen, at each start of Python.
+ */
+function pythonFiles(folder: string): Readonly<Record<string, string>> {
   const modules = 'ctypes, http.server, io, json, os, signal, socket, subprocess, sys, threading, time, zipfile'
+  // By hash and unchecked: files of an image have no time of their own.
   const script = `import ${modules}, encodings.ascii, encodings.idna, encodings.latin_1, encodings.cp437
-print(*sorted({m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)}), sep='\\n')`
+import importlib.util, py_compile
+for number, file in enumerate(sorted({m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)})):
+    print(file, file)
+    if file.endswith('.py'):
+        compiled = sys.argv[1] + '/' + str(number) + '.pyc'
+        py_compile.compile(file, compiled, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        print(importlib.util.cache_from_source(file), compiled)`
   const python = execFileSync('readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim()
-  const modulesFiles = execFileSync(python, ['-I', '-S', '-c', script], { encoding: 'utf8' }).trim().split('\n')
-  const native = [python, ...modulesFiles.filter((file) => file.endsWith('.so'))]
+  const lines = execFileSync(python, ['-I', '-S', '-c', script, folder], { encoding: 'utf8' }).trim().split('\n')
+  const files = lines.map((line) => line.split(' ') as [path: string, file: string])
+  const native = [python, ...files.map(([path]) => path).filter((path) => path.endsWith('.so'))]
   const libraries = execFileSync('ldd', native, { encoding: 'utf8' }).matchAll(/(\/[^ :]+\.so[^ :]*) \(/g)
-  const files = [...modulesFiles, ...[...libraries].map(([, file]) => file!)]
-  return Object.fromEntries([['usr/bin/python3', python], ...files.map((file) => [file.slice(1), file])])
+  const all = [
+    ['/usr/bin/python3', python] as const,
+    ...files,
+    ...[...libraries].map(([, file]) => [file!, file!] as const),
+  ]
+  return Object.fromEntries(all.map(([path, file]) => [path.slice(1), file]))
 }
 
 /** Payloads, archives and images of one test file. Call `remove` at its end. */
 export class ZipApp {
   readonly #folder = mkdtempSync(join(tmpdir(), 'drawbridge-zipapp-'))
-  readonly #python = pythonFiles()
+  readonly #python = pythonFiles(this.#folder)
   readonly #cluster: NodeCluster
 
   constructor(cluster: NodeCluster) {
     this.#cluster = cluster
   }
 
-  /** An image of its own, with a digest of its own: a verdict on one is none on another. */
-  async makeImage(name: string): Promise<void> {
-    const label = join(this.#folder, 'label')
-    writeFileSync(label, name)
-    const files = { 'bin/busybox': '/bin/busybox', ...applets(), ...this.#python }
-    const own = { 'app.py': join(EXAMPLE, 'app.py'), 'etc/image': label }
-    await this.#cluster.makeImage(name, { ...files, ...own }, ['/usr/bin/python3', '-I', '-S', '/app.py'])
+  /** Images of the application, each with a digest of its own: a verdict on one is none on another. */
+  async makeImages(names: readonly string[]): Promise<void> {
+    const files = { 'bin/busybox': '/bin/busybox', ...applets(), ...this.#python, 'app.py': join(EXAMPLE, 'app.py') }
+    await this.#cluster.makeImages(names, files, ['/usr/bin/python3', '-I', '-S', '/app.py'])
   }
 
   /** The pod of examples/zipapp/pod.yaml with another name, image and security context. */

@@ -128,14 +128,19 @@ interface GoRequest {
 }
 
 /** Go's net/http: userinfo of the URL becomes Basic where no Authorization is set, values of headers are trimmed, the certificate is for the URL's host. */
-function sendAsGo({ url, headers, ca, cert, key }: GoRequest, body: string, port: string): Promise<Sent> {
+function sendAsGo(
+  { url, headers, ca, cert, key }: GoRequest,
+  body: string,
+  port: string,
+  host = '127.0.0.1',
+): Promise<Sent> {
   const { hostname, pathname, search, username, password } = new URL(url)
   const trimmed = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()]))
   const hasOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')
   return new Promise((resolve) => {
     const sent = request(
       {
-        host: '127.0.0.1',
+        host,
         port,
         path: pathname + search,
         method: 'POST',
@@ -228,6 +233,7 @@ export function sendAsTracee(
   container: Container,
   event: string,
   port: string,
+  host?: string,
 ): Promise<Sent> {
   const given = args.map((arg) =>
     arg.replaceAll(/\$\((\w+)\)/g, (all, name: string) => container.variables[name] ?? all),
@@ -241,5 +247,6 @@ export function sendAsTracee(
     },
     event,
     port,
+    host,
   )
 }

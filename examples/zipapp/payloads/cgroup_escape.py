@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The steps of a release_agent escape, without the escape: a tmpfs stands where the attacker would mount a cgroup hierarchy, and the file
-release_agent in it is an ordinary file that no kernel reads."""
+"""A step of an escape by release_agent, without the escape: a tmpfs stands where the attacker would mount a cgroup hierarchy, and the file
+@FILE@ (release_agent, or notify_on_release, which comes first) in it is an ordinary file that no kernel reads."""
 import ctypes
 import json
 import os
@@ -15,8 +15,8 @@ if libc.mount(b"none", FOLDER.encode(), b"tmpfs", 0, None) != 0:
 else:
     report["call"] = "openat"
     try:
-        with open(FOLDER + "/release_agent", "w") as file:
-            file.write("/nonexistent\n")
+        with open(FOLDER + "/@FILE@", "w") as file:
+            file.write("nothing\n")
     except OSError as error:
         report["errno"] = error.errno
     libc.umount2(FOLDER.encode(), 0)
