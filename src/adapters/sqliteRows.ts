@@ -1,5 +1,5 @@
 /** Rows of the ledger's file: a text and its checksum. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { readVerdict } from '../verdicts/serialize.ts'
 import type { ImageVerdict } from '../verdicts/types.ts'
@@ -26,7 +26,7 @@ export function readAlert(value: unknown, sum: unknown): RuntimeAlert | undefine
 
 /** The checksum of a row's text. */
 export function sumOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  return hash('sha256', text, 'hex').slice(0, 32)
 }
 
 function tryParse(text: string): unknown {

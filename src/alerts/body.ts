@@ -40,9 +40,60 @@ export function splitBody(bytes: Uint8Array, limits: BodyLimits = BODY_LIMITS): 
   }
   const replacedBytes = !isUtf8(bytes)
   const text = new TextDecoder().decode(bytes)
-  const whole = parseWhole(text, limits)
+  const first = lineWithObject(text, { end: 0, line: 0 }, limits.maxDepth)
+  const whole = first === undefined ? parseWhole(text, limits) : undefined
   if (whole !== undefined) return { replacedBytes, ...whole }
-  return { replacedBytes, shape: 'values', items: bounded(scanValues(text, limits.maxDepth), limits.maxItems) }
+  return { replacedBytes, shape: 'values', items: bounded(values(text, first, limits.maxDepth), limits.maxItems) }
+}
+
+/** A line that is one object. */
+interface LineWithObject {
+  /** Where the line ends, and its number. */
+  readonly end: number
+  readonly line: number
+  readonly parsed: unknown
+}
+
+/** The first line after `before` that is not empty, if it is one object that is not nested too deeply. */
+function lineWithObject(
+  text: string,
+  before: Pick<LineWithObject, 'end' | 'line'>,
+  maxDepth: number,
+): LineWithObject | undefined {
+  let { line } = before
+  // Text begins with a line, and after each there is a line feed.
+  for (let start = line === 0 ? 0 : before.end + 1; start < text.length; start = endOfLine(text, start) + 1) {
+    line++
+    let first = start
+    while (text[first] === ' ' || text[first] === '\r' || text[first] === '\t') first++
+    if (first === text.length || text[first] === '\n') continue
+    if (text[first] !== '{') return undefined
+    const end = endOfLine(text, first)
+    const content = text.slice(first, end)
+    if (mayNestDeeper(content, maxDepth) && outlineOf(content, maxDepth) === undefined) return undefined
+    const value = tryParse(content)
+    return value && { end, line, parsed: value.parsed }
+  }
+  return undefined
+}
+
+/** Whether so many brackets open in it that it has to be looked at closely. */
+function mayNestDeeper(text: string, maxDepth: number): boolean {
+  let count = 0
+  for (const bracket of ['{', '['])
+    for (let index = text.indexOf(bracket); index !== -1; index = text.indexOf(bracket, index + 1))
+      if (++count > maxDepth) return true
+  return false
+}
+
+/** The usual road, for what sensors and shippers send: an object a line. From the first line on that is anything else, the slow one. */
+function* values(text: string, first: LineWithObject | undefined, maxDepth: number): Generator<BodyItem> {
+  let read = { end: 0, line: 0 }
+  for (let found = first; found !== undefined; found = lineWithObject(text, found, maxDepth)) {
+    yield* eventsOf(found.line, found.parsed)
+    read = found
+  }
+  yield* scanValues(text, maxDepth, read.end, Math.max(1, read.line))
 }
 
 /** The fast road: the whole text is one JSON value. `undefined` when it is not, or is nested too deeply. */
@@ -92,9 +143,9 @@ function outlineOf(
  * The slow road: values one after the other, each found by its own brackets. Brackets and commas of an array around them are skipped, so that one
  * bad element does not lose its neighbours.
  */
-function* scanValues(text: string, maxDepth: number): Generator<BodyItem> {
-  let position = 0
-  let line = 1
+function* scanValues(text: string, maxDepth: number, from: number, firstLine: number): Generator<BodyItem> {
+  let position = from
+  let line = firstLine
   let vain = 0
   const moveTo = (next: number): void => {
     for (; position < next; position++) if (text[position] === '\n') line++

@@ -8,7 +8,6 @@ import { LRUCache } from 'lru-cache'
 import { classify, mayWeigh } from '../alerts/classes.ts'
 import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
-import { mergeFacts, noFacts, type VerdictFacts } from '../verdicts/merge.ts'
 import { isConfirmed } from '../verdicts/decisions.ts'
 import { isExpired, THRESHOLDS } from '../verdicts/phase.ts'
 import { EVERYWHERE, type UsesOf } from '../verdicts/reach.ts'
@@ -47,6 +46,7 @@ import { createSenderLimits, timeRefused } from './senderLimits.ts'
 import { createTags } from './tags.ts'
 import { createUpkeep } from './upkeep.ts'
 import { createWaiting } from './waiting.ts'
+import { createWaitingEvidence } from './waitingEvidence.ts'
 import { createWriter, NoRoomError, NoSuchVerdictError } from './writer.ts'
 
 /** See Correlator (api.ts) for what each method promises. */
@@ -82,7 +82,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const inFlight = new Map<string, Promise<unknown>>()
   const parked = createWaiting((alert) => classify(alert, options.rules).class)
   const unattributed: Outcome[] = []
-  const waitingEvidence = new Map<string, VerdictFacts>()
+  const waitingEvidence = createWaitingEvidence()
   const evidenceWrittenAt = new LRUCache<string, number>({ max: 10_000 })
   const senders = createSenderLimits(options.verdictsPerHour ?? (() => undefined), clock)
   let stopWatching: (() => void) | undefined
@@ -102,23 +102,14 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     return verdict
   }
 
-  const keepWaiting = (name: string, facts: VerdictFacts): void => {
-    const waiting = waitingEvidence.get(name)
-    waitingEvidence.set(name, waiting === undefined ? facts : mergeFacts(waiting, facts))
-  }
-
   const room = createRoom({ ledger, store, onRemoved: (name) => publish({ name }), clock })
 
   const writer = createWriter({
     write,
     maxWaiting: limits.waitingChanges,
     extend: (name, current, facts) => extendVerdict(name, current, facts, clock(), policy),
-    takeAlong: (name) => {
-      const facts = waitingEvidence.get(name)
-      waitingEvidence.delete(name)
-      return facts
-    },
-    putBack: keepWaiting,
+    takeAlong: (name) => waitingEvidence.take(name),
+    putBack: (name, { evidence }) => waitingEvidence.add(name, evidence),
     onWritten: (verdict, from) => {
       if (from !== verdict.phase) observe.phaseChanged?.(verdict, from)
     },
@@ -186,7 +177,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
 
   /** Evidence that changes nothing else: kept for the verdict's next write, or for the sweep. Where there is no verdict it is dropped. */
   const keepEvidence = (name: string, effect: Effect): void => {
-    if (ledger.get(name) !== undefined) keepWaiting(name, { ...noFacts, evidence: effect.evidence })
+    if (ledger.get(name) !== undefined) waitingEvidence.add(name, effect.evidence)
   }
 
   /** The alert's image is known: contribute, or say why not. */
@@ -318,7 +309,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     for (const entry of parked.list()) {
       await inBackground('retry parked', retry(entry, now - entry.since > limits.parkedMs))
     }
-    for (const name of Array.from(waitingEvidence.keys())) {
+    for (const name of waitingEvidence.names()) {
       if (now - (evidenceWrittenAt.get(name) ?? 0) < limits.evidenceMs) continue
       evidenceWrittenAt.set(name, now)
       await inBackground('write evidence', writer.submit(name, { step: (current) => current }))
@@ -366,7 +357,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     entries: () => ledger.entries(),
     get: (name) => ledger.get(name),
     find: (image, now, namespace) => ledger.find(image, now, namespace),
-    waiting: () => ({ alerts: parked.size(), changes: writer.waiting(), evidence: waitingEvidence.size }),
+    waiting: () => ({ alerts: parked.size(), changes: writer.waiting(), evidence: waitingEvidence.size() }),
     unattributed: () => [...unattributed],
     release: (name, { as, ...said }) => {
       const release: Release = { ...decisionOf(said, clock()), as }
@@ -381,7 +372,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       return () => listeners.delete(listener)
     },
     stop: async () => {
-      for (const name of Array.from(waitingEvidence.keys())) {
+      for (const name of waitingEvidence.names()) {
         void inBackground('write evidence', writer.submit(name, { step: (current) => current }))
       }
       await writer.idle()

@@ -1,5 +1,5 @@
 /** Which alerts say what is known already: the same event again, the same act again, or an effect that the ledger already holds. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { RuntimeAlert } from '../alerts/types.ts'
 import { isExpired } from '../verdicts/phase.ts'
@@ -24,12 +24,12 @@ export function eventKey(alert: RuntimeAlert): string {
     containerId === undefined
       ? [namespace, pod, containerName, image, imageDigest].map((part) => part ?? '')
       : [containerId.slice(0, ID_PREFIX)]
-  return hash([alert.detector, ...container, alert.rule, alert.timeText])
+  return keyOf([alert.detector, ...container, alert.rule, alert.timeText])
 }
 
 /** Identity of a repeat: detector, rule, container and target. Evidence is kept once per key. */
 export function repeatKey(alert: RuntimeAlert): string {
-  return hash([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
+  return keyOf([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
 }
 
 /** Outcomes after which the same event can change nothing. The others may only lack what it brings along by another road: an image, or a pod's name. */
@@ -73,6 +73,6 @@ export function isAlreadyDurable(stored: ImageVerdict | undefined, effect: Effec
   })
 }
 
-function hash(parts: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
+function keyOf(parts: readonly string[]): string {
+  return hash('sha256', JSON.stringify(parts), 'hex').slice(0, 32)
 }

@@ -181,16 +181,21 @@ function mergeContributions(
 }
 
 /** One piece per key (the newest), then the 5 strongest and the 5 newest, strongest first. */
-function selectEvidence(evidence: readonly Evidence[]): readonly Evidence[] {
+export function selectEvidence(evidence: readonly Evidence[]): readonly Evidence[] {
   const byKey = new Map<string, Evidence>()
   for (const piece of evidence) {
     const other = byKey.get(piece.key)
-    if (other === undefined || compareEvidenceAge(piece, other) < 0) byKey.set(piece.key, piece)
+    byKey.set(piece.key, other === undefined ? piece : newestEvidence(piece, other))
   }
   const pieces = [...byKey.values()]
   const newest = pieces.toSorted(compareEvidenceAge).slice(0, EVIDENCE_NEWEST)
   const strongest = pieces.toSorted(compareEvidenceStrength).slice(0, EVIDENCE_STRONGEST)
   return [...new Set([...strongest, ...newest])].sort(compareEvidenceStrength)
+}
+
+/** The newer one of two pieces, whatever their order. */
+export function newestEvidence(left: Evidence, right: Evidence): Evidence {
+  return compareEvidenceAge(left, right) <= 0 ? left : right
 }
 
 /** Newest first; a total order, so that the order of merging never shows. */

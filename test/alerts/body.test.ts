@@ -337,4 +337,22 @@ describe('alerts/body', () => {
     const pieces = fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '\n', '\\', 'a', '1', ' ', '{"a":1}')
     fc.assert(fc.property(fc.array(pieces, { maxLength: 60 }), (parts) => void split(parts.join(''))))
   })
+
+  it('finds by the usual road, an object a line, what the slow one finds', () => {
+    const deep = `${'{"a":'.repeat(40)}1${'}'.repeat(40)}`
+    const line = fc.constantFrom(
+      ...['{"a":1}', '  {"b":[1,{}]} \r', '', ' ', '{"a":1}{"b":2}', '{"a":1},', '{"a":', '}', 'x', '[{"c":1}]', deep],
+      ...[`{"many":[${'[],'.repeat(40)}1]}`, '{"kind":"EventList","items":[{"d":1},{"e":2}]}', '{"text":"{ [ \\" }"}'],
+    )
+    const limits = { ...BODY_LIMITS, maxItems: 12 }
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 2, maxLength: 15 }), (lines) => {
+        const text = lines.join('\n')
+        // One mark is the encoding's; before the second no line is an object.
+        if (!text.includes('[{"c":1}]')) assert.deepEqual(split(text, limits), split(`\uFEFF\uFEFF${text}`, limits))
+        split(text, limits)
+      }),
+      { numRuns: 2000 },
+    )
+  })
 })
