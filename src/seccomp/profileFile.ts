@@ -16,10 +16,10 @@ const DEFAULTS: readonly unknown[] = [
 ]
 const ACTIONS: readonly unknown[] = [...DEFAULTS, 'SCMP_ACT_ALLOW', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE', 'SCMP_ACT_NOTIFY']
 /** What runc 1.1 knows of these: a container whose profile says another does not start. */
-const ARCHITECTURES: readonly unknown[] = [
-  ...['X86', 'X86_64', 'X32', 'ARM', 'AARCH64', 'MIPS', 'MIPS64', 'MIPS64N32', 'MIPSEL', 'MIPSEL64', 'MIPSEL64N32'],
-  ...['PPC', 'PPC64', 'PPC64LE', 'RISCV64', 'S390', 'S390X'],
-].map((name) => `SCMP_ARCH_${name}`)
+const ARCHITECTURES: readonly unknown[] =
+  'X86 X86_64 X32 ARM AARCH64 MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC PPC64 PPC64LE RISCV64 S390 S390X'
+    .split(' ')
+    .map((name) => `SCMP_ARCH_${name}`)
 const COMPARISONS: readonly unknown[] = ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map(
   (name) => `SCMP_CMP_${name}`,
 )

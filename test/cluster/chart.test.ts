@@ -193,10 +193,13 @@ describe('the Helm chart', function () {
         objects.find((object) => object.kind === kind && object.metadata.name === name)
       assert.ok(named('ConfigMap', 'drawbridge-seccomp-profiles'))
       const daemonSet = named('DaemonSet', 'drawbridge-seccomp') as unknown as {
-        readonly spec: { readonly template: { readonly spec: { readonly volumes: readonly object[] } } }
+        readonly spec: {
+          readonly template: { readonly spec: { readonly volumes: readonly object[]; readonly nodeSelector: object } }
+        }
       }
-      const sources = [{ configMap: { name: 'drawbridge-seccomp-profiles' } }, { configMap: { name: 'mine' } }]
-      assert.deepEqual(daemonSet.spec.template.spec.volumes[0], { name: 'profiles', projected: { sources } })
+      assert.deepEqual(daemonSet.spec.template.spec.nodeSelector, { 'kubernetes.io/os': 'linux' })
+      const maps = [{ configMap: { name: 'drawbridge-seccomp-profiles' } }, { configMap: { name: 'mine' } }]
+      assert.deepEqual(daemonSet.spec.template.spec.volumes[0], { name: 'profiles', projected: { sources: maps } })
     })
 
     it('runs in a namespace that enforces restricted, by its exception and no wider one', () => {
