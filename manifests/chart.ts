@@ -187,8 +187,7 @@ function seccompProfilesMap(): string {
   const labels = { 'app.kubernetes.io/name': 'drawbridge' }
   const metadata = { name: 'drawbridge-seccomp-profiles', namespace: 'drawbridge-seccomp', labels }
   const text = dump({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }, { lineWidth: -1, noRefs: true })
-  const condition = 'and .Values.seccompSync.enabled (not .Values.seccompSync.configMap)'
-  return generated('manifests/seccomp', choose([[condition, withNamespace(text)]]))
+  return generated('manifests/seccomp', choose([['.Values.seccompSync.enabled', withNamespace(text)]]))
 }
 
 /** The generated templates of the chart: file name below `templates/generated` -> text. */

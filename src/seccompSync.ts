@@ -30,24 +30,38 @@ export async function syncOnce(
   observer: SeccompSyncObserver,
   report: (installed: Digests) => Promise<void>,
 ): Promise<void> {
-  const wanted = await readWantedProfiles(profiles)
-  const before = await readFolder(folder, wanted.digests.keys())
-  const plan = planFolder(wanted.digests, before)
+  const given = await readWantedProfiles(profiles)
+  const before = await readFolder(folder, given.digests.keys())
+  // A slip in the ConfigMap must not take a profile away from every node, and with it the containers that restart: the last good one stays.
+  const stays = (name: string): boolean => before.owned.has(name) && before.owned.get(name) === before.files.get(name)
+  const kept = new Map([...before.owned].filter(([name]) => given.unusable.has(name) && stays(name)))
+  const wanted = new Map([...given.digests, ...kept])
+  const plan = planFolder(wanted, before)
   observer.problems([
-    ...wanted.problems,
+    ...given.problems,
+    ...[...given.unusable].map(
+      ([name, problem]) => `${name}: ${problem}${kept.has(name) ? '; the last good one stays' : ''}`,
+    ),
     ...plan.foreign.map((name) => `${name}: a file of somebody else's is in its place`),
   ])
+  let failure: unknown
   if (plan.write.length + plan.remove.length > 0) {
-    // What goes or changes is reported gone first: a pod that is admitted now must not be told to use it.
-    await report(installed(wanted.digests, before.files))
+    // What goes is reported gone first: a pod that is admitted now must not be told to use it. What is replaced is there at every moment.
+    const replaced = new Map(
+      [...wanted.keys()].flatMap((name) => (stays(name) ? [[name, before.owned.get(name)!]] : [])),
+    )
+    await report(new Map([...installed(replaced, before.files), ...installed(wanted, before.files)]))
     await writeRecord(folder, new Map([...before.owned, ...plan.owned]))
-    for (const name of plan.write) await writeProfile(folder, name, wanted.texts.get(name)!)
+    for (const name of plan.write)
+      // What is in the way of one must not keep the others out.
+      await writeProfile(folder, name, given.texts.get(name)!).catch((error: unknown) => (failure ??= error))
     for (const name of plan.remove) await removeProfile(folder, name)
     await writeRecord(folder, plan.owned)
-    observer.synced(plan.write, plan.remove)
+    if (failure === undefined) observer.synced(plan.write, plan.remove)
   }
-  const after = await readFolder(folder, wanted.digests.keys())
-  await report(installed(wanted.digests, after.files))
+  const after = await readFolder(folder, wanted.keys())
+  await report(installed(wanted, after.files))
+  if (failure !== undefined) throw failure
 }
 
 /** Profiles, by name, whose file says what is wanted. */

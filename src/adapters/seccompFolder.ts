@@ -17,13 +17,16 @@ export interface WantedProfiles {
   /** File name -> content. */
   readonly texts: ReadonlyMap<string, string>
   readonly digests: Digests
-  /** One line for each file that is no profile; it is as if it were not there. */
+  /** Files that have the name of a profile and are none -> why. */
+  readonly unusable: ReadonlyMap<string, string>
+  /** One line for each file that has no profile's name; it is as if it were not there. */
   readonly problems: readonly string[]
 }
 
 /** The profiles of a folder, a mounted ConfigMap for example. Rejects when it cannot be read: then nothing is known, which is not the same as nothing wanted. */
 export async function readWantedProfiles(folder: string): Promise<WantedProfiles> {
   const texts = new Map<string, string>()
+  const unusable = new Map<string, string>()
   const problems: string[] = []
   for (const name of (await readdir(folder)).toSorted().slice(0, MAX_FILES)) {
     // A mounted ConfigMap keeps its versions in such folders.
@@ -35,9 +38,10 @@ export async function readWantedProfiles(folder: string): Promise<WantedProfiles
     const text = await readFile(join(folder, name), 'utf8')
     const problem = profileProblem(text)
     if (problem === undefined) texts.set(name, text)
-    else problems.push(`${name}: ${problem}`)
+    else unusable.set(name, problem)
   }
-  return { texts, digests: new Map([...texts].map(([name, text]) => [name, digestOf(text)])), problems }
+  const digests = new Map([...texts].map(([name, text]) => [name, digestOf(text)]))
+  return { texts, digests, unusable, problems }
 }
 
 async function digestOfFile(path: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { mayRunOn } from '../kube/nodes.ts'
+import { nodesOf } from '../kube/nodes.ts'
 import type { KnownNode } from '../kube/nodes.ts'
 import { isObject } from '../kube/shape.ts'
 import { printable } from '../kube/text.ts'
@@ -32,10 +32,11 @@ export const installedSeccomp = (
   const context = isObject(spec) ? spec['securityContext'] : undefined
   if (name === undefined || nodes === undefined || (isObject(context) && context['seccompProfile'] != null))
     return { setting }
+  const mayRunOn = nodesOf(spec)
   let candidates = 0
   const lacking: string[] = []
   for (const node of nodes) {
-    if (!mayRunOn(spec, node)) continue
+    if (!mayRunOn(node)) continue
     candidates += 1
     if (!node.seccompProfiles.has(name)) lacking.push(node.name)
   }

@@ -187,6 +187,21 @@ describe('the Helm chart', function () {
       assert.match(stderr, /seccompSync\.exceptionUntil: until when/)
     })
 
+    it('puts your own profiles beside the ones it brings, and never in their place', () => {
+      const objects = objectsOf(template([...enabled, ...until, '--set', 'seccompSync.configMap=mine']))
+      const named = (kind: string, name: string): (typeof objects)[number] | undefined =>
+        objects.find((object) => object.kind === kind && object.metadata.name === name)
+      assert.ok(named('ConfigMap', 'drawbridge-seccomp-profiles'))
+      const daemonSet = named('DaemonSet', 'drawbridge-seccomp') as unknown as {
+        readonly spec: {
+          readonly template: { readonly spec: { readonly volumes: readonly object[]; readonly nodeSelector: object } }
+        }
+      }
+      assert.deepEqual(daemonSet.spec.template.spec.nodeSelector, { 'kubernetes.io/os': 'linux' })
+      const maps = [{ configMap: { name: 'drawbridge-seccomp-profiles' } }, { configMap: { name: 'mine' } }]
+      assert.deepEqual(daemonSet.spec.template.spec.volumes[0], { name: 'profiles', projected: { sources: maps } })
+    })
+
     it('runs in a namespace that enforces restricted, by its exception and no wider one', () => {
       const text = template([...enabled, ...until])
       const allowed = check(text)

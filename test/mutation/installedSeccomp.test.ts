@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 
 import type { KnownNode } from '../../src/kube/nodes.ts'
-import { mayRunOn } from '../../src/kube/nodes.ts'
+import { nodesOf } from '../../src/kube/nodes.ts'
 import { installedSeccomp } from '../../src/mutation/installedSeccomp.ts'
 
 const node = (name: string, labels: Readonly<Record<string, string>>, ...profiles: readonly string[]): KnownNode => ({
@@ -46,12 +46,43 @@ describe('nodes that a pod may run on', () => {
   ] as const)
     it(what, () =>
       assert.deepEqual(
-        [FAST, SLOW].filter((one) => mayRunOn(spec, one)).map(({ name }) => name),
+        [FAST, SLOW].filter(nodesOf(spec)).map(({ name }) => name),
         expected,
       ),
     )
 
-  it('never throws', () => fc.assert(fc.property(fc.anything(), (spec) => void mayRunOn(spec, FAST))))
+  it('never throws', () => fc.assert(fc.property(fc.anything(), (spec) => void nodesOf(spec)(FAST))))
+
+  it('reads what a pod says once, however many nodes there are', () => {
+    let reads = 0
+    const counted = {
+      get matchExpressions() {
+        reads += 1
+        return [{ key: 'disk', operator: 'In', values: ['ssd'] }]
+      },
+    }
+    const mayRunOn = nodesOf(required(counted))
+    for (let count = 0; count < 1000; count += 1) assert.ok(mayRunOn(FAST))
+    assert.equal(reads, 1)
+  })
+
+  for (const [what, spec] of [
+    [
+      'nodeSelector',
+      { nodeSelector: Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`k${index}`, 'v'])) },
+    ],
+    ['terms', required(...Array.from({ length: 51 }, () => term('zone', 'Exists')))],
+    [
+      'expressions',
+      required({ matchExpressions: Array.from({ length: 100 }, () => ({ key: 'zone', operator: 'Exists' })) }),
+    ],
+    [
+      'fields',
+      required({ matchFields: Array.from({ length: 100 }, () => ({ key: 'metadata.name', operator: 'In' })) }),
+    ],
+  ] as const)
+    it(`counts every node where ${what} of a pod say more than 100 things`, () =>
+      assert.ok([FAST, SLOW].every(nodesOf(spec))))
 })
 
 describe('the seccomp profile that nodes have', () => {

@@ -11,6 +11,9 @@ const minimal = {
 }
 const problem = (change: object): string | undefined => profileProblem(JSON.stringify({ ...minimal, ...change }))
 
+const rule = (change: object): object => ({ syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', ...change }] })
+const argument = (change: object): object => rule({ args: [{ index: 0, value: 1, op: 'SCMP_CMP_EQ', ...change }] })
+
 describe('a profile for nodes', () => {
   it('may be each of ours, and the smallest one', () => {
     for (const [name, profile] of Object.entries(seccompProfiles)) {
@@ -18,6 +21,9 @@ describe('a profile for nodes', () => {
       assert.equal(profileName(`${name}.json`), name)
     }
     assert.equal(problem({}), undefined)
+    assert.equal(problem({ defaultErrnoRet: 38, flags: ['SECCOMP_FILTER_FLAG_LOG'], comment: 'x' }), undefined)
+    assert.equal(problem(argument({ value: 2 ** 64 - 2048, valueTwo: null })), undefined)
+    assert.equal(problem(rule({ args: null, errnoRet: null })), undefined)
   })
 
   for (const [what, change, expected] of [
@@ -34,6 +40,27 @@ describe('a profile for nodes', () => {
       { syscalls: [{ names: ['mount'], action: 'SCMP_ACT_ALLOW', includes: { caps: ['CAP_SYS_ADMIN'] } }] },
       /includes or excludes/,
     ],
+    [
+      'whose default Go reads from another field',
+      { DefaultAction: 'SCMP_ACT_ALLOW' },
+      /"DefaultAction" is read as defaultAction/,
+    ],
+    ['whose rules Go reads from another field', { 'SY\u017fCALLS': [] }, /is read as syscalls/],
+    [
+      'with a field of a rule that Go reads as another',
+      rule({ ACTION: 'SCMP_ACT_ALLOW' }),
+      /"ACTION" is read as action/,
+    ],
+    ['with a field of an argument that Go reads as another', argument({ Op: 'SCMP_CMP_EQ' }), /"Op" is read as op/],
+    ['with an unknown architecture', { architectures: ['SCMP_ARCH_AMD64'] }, /SCMP_ARCH_AMD64/],
+    ['with an errno that is none', { defaultErrnoRet: -1 }, /defaultErrnoRet/],
+    ['with the name of an errno', rule({ errnoRet: 'EPERM' }), /syscalls\[0\]\.errnoRet/],
+    ['with flags that runtimes do not know', { flags: ['X'] }, /flags/],
+    ['that asks a listener that is not there', rule({ action: 'SCMP_ACT_NOTIFY' }), /listenerPath/],
+    ['with arguments that are no list', rule({ args: { index: 0 } }), /syscalls\[0\]\.args/],
+    ['with a seventh argument', argument({ index: 6 }), /syscalls\[0\]\.args\[0\]\.index/],
+    ['with a negative value', argument({ valueTwo: -1 }), /syscalls\[0\]\.args\[0\]\.valueTwo/],
+    ['with an unknown comparison', argument({ op: '==' }), /syscalls\[0\]\.args\[0\]\.op/],
     ['that is too large', { comment: 'x'.repeat(MAX_PROFILE_BYTES) }, /more than/],
   ] as const)
     it(`is refused ${what}`, () => assert.match(problem(change) ?? '', expected))

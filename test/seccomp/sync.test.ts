@@ -60,15 +60,57 @@ describe('a look at the seccomp profiles of a node', () => {
     assert.deepEqual((await look()).reports, [['web']])
   })
 
-  it('takes back what it reported before it changes or removes a file', async () => {
+  it('takes back what it reported before it removes a file, and not of one that it replaces', async () => {
     want('a.json', profile('read'))
     want('b.json', profile('read'))
     await look()
     want('a.json', profile('write'))
     rmSync(join(profiles, 'b.json'))
-    assert.deepEqual((await look()).reports, [[], ['a']])
+    assert.deepEqual((await look()).reports, [['a'], ['a']])
     assert.equal(have('a.json'), profile('write'))
     assert.deepEqual(readdirSync(folder).toSorted(), ['.drawbridge', 'a.json'])
+  })
+
+  it('keeps what a node has, and reports it, while the text that is to replace it cannot be used', async () => {
+    want('web.json', profile('read'))
+    await look()
+    for (const text of ['{', '{"defaultAction":"SCMP_ACT_ALLOW"}', '']) {
+      want('web.json', text)
+      const { reports, problems } = await look()
+      assert.deepEqual(reports, [['web']], text)
+      assert.match(problems.join(), /^web\.json: .*; the last good one stays$/u)
+      assert.equal(have('web.json'), profile('read'))
+    }
+    want('web.json', profile('write'))
+    assert.deepEqual((await look()).reports, [['web'], ['web']])
+    assert.equal(have('web.json'), profile('write'))
+  })
+
+  it('does not keep what somebody edited while the text cannot be used', async () => {
+    want('web.json', profile('read'))
+    await look()
+    want('web.json', '{')
+    writeFileSync(join(folder, 'web.json'), 'edited')
+    assert.deepEqual((await look()).reports, [[]])
+    want('web.json', profile('read'))
+    assert.deepEqual((await look()).reports, [[], ['web']])
+    assert.equal(have('web.json'), profile('read'))
+  })
+
+  it('installs the others where a folder is in the place of one of its own', async () => {
+    want('a.json', profile('read'))
+    await look()
+    rmSync(join(folder, 'a.json'))
+    mkdirSync(join(folder, 'a.json'))
+    want('b.json', profile('read'))
+    const reports: string[][] = []
+    const observer = { synced: () => undefined, problems: () => undefined, failed: () => undefined }
+    const looked = syncOnce({ profiles, folder }, observer, (installed) =>
+      Promise.resolve(void reports.push([...installed.keys()])),
+    )
+    await assert.rejects(looked, /EISDIR/u)
+    assert.deepEqual(reports, [[], ['b']])
+    assert.equal(have('b.json'), profile('read'))
   })
 
   it('does not report what it could not write down as its own', async () => {

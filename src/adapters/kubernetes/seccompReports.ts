@@ -15,7 +15,7 @@ export interface SeccompReportsOptions {
 }
 
 export interface SeccompReports {
-  /** From memory. A node without a fresh report has no profiles. */
+  /** From memory; nothing until all nodes are known. A node without a fresh report has no profiles. */
   readonly nodes: () => Iterable<KnownNode>
   /** Resolves when all is known, or after five seconds: without reports pods get RuntimeDefault, and nothing else depends on them. Never rejects. */
   readonly settled: () => Promise<void>
@@ -67,6 +67,8 @@ export function watchSeccompReports({ client, namespace, now, onProblem }: Secco
   }
   return {
     *nodes() {
+      // Of a list that is read in pages the first one may be just the nodes that have a profile.
+      if (!nodes.isSynced()) return
       for (const { name, labels } of nodes.values()) yield { name, labels, seccompProfiles: fresh(name) }
     },
     settled: async () => {

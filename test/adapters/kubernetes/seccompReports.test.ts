@@ -63,6 +63,39 @@ describe('reports of nodes about seccomp profiles', () => {
     ['one that is null', 'null', ago(0), 0, []],
   ] as const)
     it(`believes ${what} so far`, async () => assert.deepEqual(await known(annotation, renewTime, seconds), expected))
+
+  it('knows no node before it knows all: the first page may be those that have the profile', async () => {
+    const whole = apiServer([node('n')], [lease('n', '{"web":"1"}', ago(0))])
+    let finish = (): void => undefined
+    const isFinished = new Promise<void>((resolve) => (finish = resolve))
+    const reports = watchSeccompReports({
+      client: {
+        watch: whole.watch,
+        request: async (method, path, settings) => {
+          if (path !== '/api/v1/nodes') return whole.request(method, path, settings)
+          if (settings?.query?.['continue'] === undefined)
+            return { metadata: { resourceVersion: '1', continue: 'more' }, items: [node('n')] }
+          await isFinished
+          return { metadata: { resourceVersion: '1' }, items: [node('late')] }
+        },
+      },
+      namespace: 'reports',
+      now: () => NOW,
+    })
+    try {
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual([...reports.nodes()], [])
+      finish()
+      await reports.settled()
+      assert.deepEqual(
+        [...reports.nodes()].map(({ name }) => name),
+        ['n', 'late'],
+      )
+    } finally {
+      finish()
+      await reports.stop()
+    }
+  })
 })
 
 describe('the report of a node', () => {

@@ -5,8 +5,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,8 +30,16 @@ static const struct {
 #include "names.h"
 };
 
+static volatile int watched;
+
 static void say(const char *name, int failed) {
   printf("%s %d\n", name, failed ? errno : 0);
+}
+
+/* Whether a value is written into a process through its memory as a file: 0, or the errno. */
+static int write_memory(const char *file, const void *at, const void *value, size_t length) {
+  int descriptor = open(file, O_RDWR);
+  return descriptor == -1 || pwrite(descriptor, value, length, (off_t)(uintptr_t)at) != (ssize_t)length ? errno : 0;
 }
 
 static void *page(int protection) {
@@ -60,6 +70,34 @@ int main(void) {
   say("shmat", shmat(segment, NULL, SHM_RDONLY) == (void *)-1);
   say("shmat(exec)", shmat(segment, NULL, SHM_EXEC) == (void *)-1);
   shmctl(segment, IPC_RMID, NULL);
+
+  /* What no filter sees, because it is a file: the memory of another process, and executable memory of one's own. */
+  fflush(stdout);
+  pid_t sibling = fork();
+  if (sibling == 0)
+    for (;;) {
+      if (watched == 42) _exit(42);
+      usleep(1000);
+    }
+  char file[32];
+  snprintf(file, sizeof file, "/proc/%d/mem", sibling);
+  errno = write_memory(file, (const void *)&watched, &(int){42}, sizeof watched);
+  int left = 0;
+  if (errno != 0) kill(sibling, SIGKILL);
+  else if (waitpid(sibling, &left, 0) == sibling && WEXITSTATUS(left) != 42) errno = EIO;
+  say("/proc/PID/mem", errno != 0);
+  unsigned char *code = page(PROT_READ | PROT_EXEC);
+#ifdef __x86_64__
+  const unsigned char answer[] = {0xb8, 42, 0, 0, 0, 0xc3}; /* return 42 */
+#else
+  const uint32_t answer[] = {0x52800540, 0xd65f03c0};
+#endif
+  errno = write_memory("/proc/self/mem", code, answer, sizeof answer);
+  if (errno == 0) {
+    __builtin___clear_cache((char *)code, (char *)code + sizeof answer);
+    if (((int (*)(void))code)() != 42) errno = EIO;
+  }
+  say("/proc/self/mem", errno != 0);
 
 #ifdef __x86_64__
   fflush(stdout);
