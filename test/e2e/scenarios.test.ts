@@ -14,6 +14,8 @@ import { promisify } from 'node:util'
 
 import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/client.ts'
 import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
+import { falco } from '../../src/alerts/sources/falco.ts'
+import { tracee } from '../../src/alerts/sources/tracee.ts'
 import { waitFor } from '../cluster/harness.ts'
 import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
@@ -37,6 +39,7 @@ const SETTINGS = [
   'config.quarantine.budget.perCluster=100',
   ...traceeSettings(),
 ]
+const DECODERS = { falco, tracee }
 const NAMES = { falco: 'Falco', tracee: 'Tracee', 'k8s-audit': 'the audit log' }
 const imageOf = (cell: string): string => `registry.example/zipapp:${cell}`
 
@@ -50,7 +53,10 @@ interface Table {
 /** What is read of a pod that runs. */
 interface RunningPod {
   readonly metadata: { readonly uid: string }
-  readonly spec: { readonly containers: readonly [{ readonly image: string }] }
+  readonly spec: {
+    readonly containers: readonly [{ readonly image: string }]
+    readonly securityContext?: { readonly seccompProfile?: { readonly type: string } }
+  }
   readonly status: { readonly podIP: string; readonly containerStatuses: readonly [{ readonly containerID: string }] }
 }
 
@@ -64,6 +70,19 @@ async function startListener(host: string): Promise<{ server: Server; port: numb
   })
   await new Promise<void>((resolve) => server.listen(0, host, resolve))
   return { server, port: (server.address() as AddressInfo).port, said: () => said }
+}
+
+/** The rules whose alerts are about this scenario, and no other. */
+function rulesOf({ sensor, alerts }: Scenario): ReadonlySet<string> {
+  if (alerts === undefined || sensor === 'k8s-audit') return new Set(['exec'])
+  const lines = readFileSync(join(root, alerts), 'utf8').trim().split('\n')
+  return new Set(
+    lines.map((line) => {
+      const decoded = DECODERS[sensor].decode(JSON.parse(line))
+      assert.ok(decoded.kind === 'finding', line)
+      return decoded.alert.rule
+    }),
+  )
 }
 
 describe('scenarios on real containers', function () {
@@ -103,12 +122,14 @@ describe('scenarios on real containers', function () {
     if (cluster !== undefined) await upgrade()
   })
 
-  async function victimIn(namespace: string): Promise<Victim> {
+  async function victimIn(
+    namespace: string,
+  ): Promise<{ readonly victim: Victim; readonly seccomp: string | undefined }> {
     const { metadata, spec, status } = (await client.request(
       'GET',
       `/api/v1/namespaces/${namespace}/pods/zipapp`,
     )) as RunningPod
-    return {
+    const victim = {
       namespace,
       pod: 'zipapp',
       podUid: metadata.uid,
@@ -117,17 +138,19 @@ describe('scenarios on real containers', function () {
       containerId: status.containerStatuses[0].containerID.replace(/^.*\/\//u, ''),
       listener: { host: cluster.address, port: listener.port },
     }
+    return { victim, seccomp: spec.securityContext?.seccompProfile?.type }
   }
 
-  /** How many alerts were decided on so far, in these replicas. */
-  async function decided(pods: readonly string[]): Promise<number> {
+  /** How many alerts by one of these rules were decided on so far, in all replicas: by their logs, which name the rule. */
+  async function decided(rules: ReadonlySet<string>): Promise<number> {
+    const pods = await replicas()
     const texts = await Promise.all(
-      pods.map((pod) => client.requestText(`/api/v1/namespaces/drawbridge/pods/https:${pod}:8445/proxy/metrics`)),
+      pods.map((pod) => client.requestText(`/api/v1/namespaces/drawbridge/pods/${pod}/log`)),
     )
     return texts
       .flatMap((text) => text.split('\n'))
-      .filter((line) => line.startsWith('drawbridge_alert_decisions_total{'))
-      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+      .filter((line) => line.includes('"alert decided"'))
+      .filter((line) => rules.has((JSON.parse(line) as { readonly rule: string }).rule)).length
   }
 
   /** Does what the scenario is about. */
@@ -147,16 +170,30 @@ describe('scenarios on real containers', function () {
     return { call: 'execve', errno: 0 }
   }
 
-  /** What the next deployment of the image meets, once the verdict says what it will be. */
+  /** What the next deployment of the image meets, once the verdict says what it will be; and that it is for what one of these rules reported of the victim. */
   async function redeploy(
     pod: object,
     namespace: string,
     image: string,
+    rules: ReadonlySet<string>,
   ): Promise<'denied' | 'warned about' | 'allowed'> {
     const again = JSON.stringify({ ...pod, metadata: { name: 'again' } })
     const attempt = async (...options: readonly string[]): Promise<'denied' | 'warned about' | 'allowed'> => {
       const { code, stderr } = await cluster.kubectl(['-n', namespace, 'create', ...options, '-f', '-'], again)
-      if (code === 0) return /^Warning: .* reported /mu.test(stderr) ? 'warned about' : 'allowed'
+      const reported = [...stderr.matchAll(/ reported "(?<rule>[^"]+)".* in pod (?<pod>\S+) at /gu)]
+      for (const { groups } of reported) {
+        assert.ok(rules.has(groups!['rule']!), stderr)
+        assert.equal(groups!['pod'], `${namespace}/zipapp`, stderr)
+      }
+      if (code === 0 && reported.length === 0) {
+        assert.doesNotMatch(stderr, / reported /u)
+        return 'allowed'
+      }
+      assert.ok(reported.length > 0, stderr)
+      if (code === 0) {
+        assert.match(stderr, /^Warning: .* reported /mu)
+        return 'warned about'
+      }
       assert.match(
         stderr,
         /admission webhook "[\w-]+\.drawbridge\.dev" denied the request: .* flagged:\n.* is denied: /u,
@@ -180,7 +217,11 @@ describe('scenarios on real containers', function () {
     return attempt()
   }
 
-  async function play(scenario: Scenario, { labels }: Countermeasure, name: string): Promise<Outcome> {
+  async function play(
+    scenario: Scenario,
+    { labels, seccomp: profile }: Countermeasure,
+    name: string,
+  ): Promise<Outcome> {
     const image = imageOf(name)
     await cluster.createNamespace(name, labels)
     const pod = zipapp.pod('zipapp', image, scenario.security)
@@ -190,10 +231,11 @@ describe('scenarios on real containers', function () {
       const reasons = [...refused.stderr.matchAll(/^- ([^:]+?)(?: \((\w+)\))?:/gmu)]
       return { prevented: reasons.map(([, title, id]) => id ?? title!) }
     }
-    const pods = await replicas()
-    const before = await decided(pods)
+    const rules = rulesOf(scenario)
+    const before = await decided(rules)
     await runPod(cluster, name, pod)
-    const victim = await victimIn(name)
+    const { victim, seccomp } = await victimIn(name)
+    assert.equal(seccomp, profile)
     const heard = listener.said().length
     const { call, errno } = await act(scenario, name)
     if ('payload' in scenario.action && scenario.action.payload === 'reverse_shell.py' && errno === 0)
@@ -204,7 +246,7 @@ describe('scenarios on real containers', function () {
     const { sensor, alerts } = scenario
     if (alerts !== undefined && sensor !== 'k8s-audit') await sensors[sensor].report(alerts, victim)
     const isHeard = await waitFor(
-      async () => (await decided(pods)) > before,
+      async () => (await decided(rules)) > before,
       30_000,
       'a decision about the alert',
     ).then(
@@ -213,7 +255,7 @@ describe('scenarios on real containers', function () {
     )
     return {
       ...(blocked && { blocked }),
-      ...(isHeard && { detected: { by: NAMES[sensor], redeploy: await redeploy(pod, name, image) } }),
+      ...(isHeard && { detected: { by: NAMES[sensor], redeploy: await redeploy(pod, name, image, rules) } }),
     }
   }
 

@@ -8,14 +8,17 @@ import { constants } from 'node:os'
 export interface Countermeasure {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
+  /** The type of the seccomp profile that its pods are given; absent: none. */
+  readonly seccomp?: 'RuntimeDefault' | 'Localhost'
 }
 
 export const COUNTERMEASURES: readonly Countermeasure[] = [
   { name: 'none', labels: { 'drawbridge.dev/quarantine': 'enforce' } },
-  { name: 'profile standard', labels: { 'drawbridge.dev/enforce': 'standard' } },
+  { name: 'profile standard', labels: { 'drawbridge.dev/enforce': 'standard' }, seccomp: 'RuntimeDefault' },
   {
     name: 'seccomp web',
     labels: { 'drawbridge.dev/quarantine': 'enforce', 'drawbridge.dev/seccomp': 'localhost.web' },
+    seccomp: 'Localhost',
   },
 ]
 
