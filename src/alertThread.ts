@@ -13,7 +13,7 @@ import { readDecision, readReleaseKind } from './correlator/decisionRequest.ts'
 import { correlationOptions } from './correlator/settings.ts'
 import { createRollbacks } from './correlator/rollbacks.ts'
 import { parseReference } from './kube/reference.ts'
-import { alertBodiesBytes, memoryLimit } from './memory.ts'
+import { alertBodiesBytes, collectGarbage, memoryLimit } from './memory.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
 import { observeThread } from './observe/process.ts'
@@ -119,6 +119,7 @@ const correlator = createCorrelator({
   parseReference,
   clock: () => Date.now(),
   ...correlationOptions(config),
+  onLoaded: admissionKnows,
   verdictsPerHour: (credential) => verdictsPerHour.get(credential) ?? config.alerts.limits.verdictsPerHour,
   observe: {
     alertDecided: ({ decision, alert, verdict, reason }) =>
@@ -205,6 +206,7 @@ async function start(): Promise<{ readonly port: number }> {
   for (const problem of [...ledger.problems, ...(await correlator.start())]) observer.storeProblem(problem)
   ledger.onRecord?.((record) => void correlator.observeContainer(record))
   await admissionKnows()
+  collectGarbage()
 
   const handleAlerts = createAlerts({
     sources,

@@ -23,6 +23,7 @@ import { createAdmissionObserver } from './observe/admission.ts'
 import { createCertificateObserver } from './observe/certificates.ts'
 import { createLogger } from './observe/logger.ts'
 import { createOperationObserver } from './observe/operation.ts'
+import { collectGarbage } from './memory.ts'
 import { observeProcess, observeThread } from './observe/process.ts'
 import { healthChecks } from './health.ts'
 import { createLogLevel } from './logLevel.ts'
@@ -177,6 +178,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     now: () => performance.now(),
     clock: () => Date.now(),
   }
+  collectGarbage()
   const { liveness, readiness } = healthChecks({ certificates, view, alertThread, isStopping: () => isStopping })
   const logLevel = createLogLevel({
     configured: config.log.level,

@@ -117,7 +117,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/seccompSync.ts': { folders: ['src/seccomp', 'src/observe', 'src/adapters'], packages: [] },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
   'src/watchdog.ts': { folders: [], packages: [] },
-  'src/memory.ts': { folders: [], packages: ['node:os'] },
+  'src/memory.ts': { folders: [], packages: ['node:os', 'node:v8', 'node:vm'] },
   'src/logLevel.ts': { folders: ['src/config', 'src/server'], packages: ['zod'] },
   'src/health.ts': {
     folders: ['src/server', 'src/admissionView.ts', 'src/alertThreadHost.ts', 'src/certificates.ts'],

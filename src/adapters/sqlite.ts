@@ -239,7 +239,7 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
       const problems = [...openProblems]
       for (let after: string | undefined = ''; after !== undefined;) {
         const page: Page = await loadPage(after)
-        take(page.verdicts)
+        await take(page.verdicts)
         problems.push(...page.problems)
         after = page.last
       }

@@ -76,6 +76,8 @@ export interface CorrelatorOptions {
   /** Verdicts that a credential may begin or raise in an hour, by its name; undefined: as many as it likes. */
   readonly verdictsPerHour?: ((credential: string) => number | undefined) | undefined
   readonly observe?: CorrelatorEvents | undefined
+  /** After each page of the ledger that is loaded; the next one waits for it. */
+  readonly onLoaded?: (() => Promise<unknown>) | undefined
 }
 
 export interface Correlator {

@@ -12,8 +12,8 @@ const HOUR_MS = 3600_000
 const RESERVED_MS = 60_000
 
 export interface Budget {
-  /** A change of the ledger. */
-  note(change: VerdictChange): void
+  /** A change of the ledger, at `now`. */
+  note(change: VerdictChange, now: number): void
   /**
    * Takes the denial of `name` out of the budget. `false`: the cluster's is spent, or that of every namespace of its evidence (`''` has none). Asking again
    * for the same name costs nothing: a write may be repeated after a conflict.
@@ -45,10 +45,10 @@ export function createBudget({ perNamespace, perCluster }: BudgetLimits): Budget
   }
 
   return {
-    note: ({ name, verdict }) => {
+    note: ({ name, verdict }, now) => {
       const since = verdict === undefined ? undefined : deniedSince(verdict)
-      // Any other phase says that the denial was not written, or that somebody took it back.
-      if (verdict === undefined || since === undefined) denials.delete(name)
+      // Any other phase says that the denial was not written, or that somebody took it back. A ledger that is loaded is full of old ones.
+      if (verdict === undefined || since === undefined || now - since > HOUR_MS) denials.delete(name)
       else denials.set(name, { since, evidence: evidenceNamespaces(countedContributions(verdict)), reserved: false })
     },
     take: (name, evidence, now) => {

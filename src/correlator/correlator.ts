@@ -90,7 +90,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const publish = (change: VerdictChange): void => {
     if (change.verdict !== undefined && change.verdict === ledger.get(change.name)) return
     ledger.apply(change)
-    budget.note(change)
+    budget.note(change, clock())
     for (const listener of listeners) listener(change)
   }
 
@@ -331,6 +331,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       const problems = await store.load((verdicts) => {
         for (const verdict of verdicts)
           if (ledger.get(verdict.name) === undefined) publish({ name: verdict.name, verdict })
+        return options.onLoaded?.()
       })
       for (const entry of await parking.list()) {
         parked.add(entry)

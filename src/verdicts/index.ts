@@ -29,9 +29,10 @@ export interface VerdictIndex {
 /** An empty index, or one over those of `verdicts` that warn or deny. */
 export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): VerdictIndex {
   const index = createNameIndex<FlaggedVerdict>()
+  const share = sharedTexts()
   for (const verdict of flaggedOf(verdicts)) index.set(verdict)
   return {
-    apply: ({ name, verdict }) => (verdict === undefined ? index.delete(name) : index.set(verdict)),
+    apply: ({ name, verdict }) => (verdict === undefined ? index.delete(name) : index.set(withShared(verdict, share))),
     size: () => index.size(),
     list: () => [...index.values()],
     find: (image, now, namespace) => {
@@ -42,6 +43,32 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
     },
   }
 }
+
+/** Texts that many verdicts have: each message from the alert thread brings them anew. */
+const SHARED_AT_MOST = 1000
+
+/** One and the same string for equal texts, of those that came last. */
+function sharedTexts(): (text: string) => string {
+  const known = new Map<string, string>()
+  return (text) => {
+    const same = known.get(text)
+    if (same !== undefined) return same
+    if (known.size >= SHARED_AT_MOST) known.clear()
+    known.set(text, text)
+    return text
+  }
+}
+
+const withShared = (verdict: FlaggedVerdict, share: (text: string) => string): FlaggedVerdict => ({
+  ...verdict,
+  reason: share(verdict.reason),
+  evidence: verdict.evidence.map((piece) => ({
+    ...piece,
+    rule: share(piece.rule),
+    ...(piece.namespace === undefined ? {} : { namespace: share(piece.namespace) }),
+    ...(piece.target === undefined ? {} : { target: share(piece.target) }),
+  })),
+})
 
 /** What these verdicts say at `now` in a namespace. Of two that say the same the first. */
 export function strictest(

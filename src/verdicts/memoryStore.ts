@@ -9,9 +9,9 @@ export function createMemoryStore(initial: readonly ImageVerdict[] = []): Verdic
     for (const listener of listeners) listener(change)
   }
   return {
-    load: (take) => {
-      take([...verdicts.values()])
-      return Promise.resolve([])
+    load: async (take) => {
+      await take([...verdicts.values()])
+      return []
     },
     get: (name) => verdicts.get(name),
     write: async (name, update) => {

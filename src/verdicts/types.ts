@@ -123,10 +123,10 @@ export class StoreBusyError extends Error {
  */
 export interface VerdictStore {
   /**
-   * Hands over all verdicts, page by page: together they may need more memory than there is. Resolves to what was found damaged, one line each; that is kept
+   * Hands over all verdicts, page by page, the next one when `take` is done: together they may need more memory than there is. Resolves to what was found damaged, one line each; that is kept
    * aside, never lost silently.
    */
-  load(take: (verdicts: readonly ImageVerdict[]) => void): Promise<readonly string[]>
+  load(take: (verdicts: readonly ImageVerdict[]) => void | Promise<unknown>): Promise<readonly string[]>
   /** One verdict as it is now, without waiting: from memory or a local file. */
   get(name: string): ImageVerdict | undefined
   /**

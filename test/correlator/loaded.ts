@@ -5,6 +5,6 @@ export async function loaded(
   store: Pick<VerdictStore, 'load'>,
 ): Promise<{ readonly verdicts: readonly ImageVerdict[]; readonly problems: readonly string[] }> {
   const verdicts: ImageVerdict[] = []
-  const problems = await store.load((page) => verdicts.push(...page))
+  const problems = await store.load((page) => void verdicts.push(...page))
   return { verdicts, problems }
 }

@@ -143,10 +143,7 @@ describe('scenarios on real containers', function () {
 
   /** How many alerts by one of these rules were decided on so far, in all replicas: by their logs, which name the rule. */
   async function decided(rules: ReadonlySet<string>): Promise<number> {
-    const pods = await replicas()
-    const texts = await Promise.all(
-      pods.map((pod) => client.requestText(`/api/v1/namespaces/drawbridge/pods/${pod}/log`)),
-    )
+    const texts = await Promise.all((await replicas()).map((pod) => cluster.must(['-n', 'drawbridge', 'logs', pod])))
     return texts
       .flatMap((text) => text.split('\n'))
       .filter((line) => line.includes('"alert decided"'))
@@ -180,7 +177,9 @@ describe('scenarios on real containers', function () {
     const again = JSON.stringify({ ...pod, metadata: { name: 'again' } })
     const attempt = async (...options: readonly string[]): Promise<'denied' | 'warned about' | 'allowed'> => {
       const { code, stderr } = await cluster.kubectl(['-n', namespace, 'create', ...options, '-f', '-'], again)
-      const reported = [...stderr.matchAll(/ reported "(?<rule>[^"]+)".* in pod (?<pod>\S+) at /gu)]
+      // A long warning comes in several.
+      const text = stderr.replaceAll('\nWarning: ', ' ')
+      const reported = [...text.matchAll(/ reported "(?<rule>[^"]+)".* in pod (?<pod>\S+) at /gu)]
       for (const { groups } of reported) {
         assert.ok(rules.has(groups!['rule']!), stderr)
         assert.equal(groups!['pod'], `${namespace}/zipapp`, stderr)

@@ -281,7 +281,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         throw error
       })
       const all = [...cache.values()]
-      take(all.flatMap((stored) => verdictOf(stored) ?? []))
+      await take(all.flatMap((stored) => verdictOf(stored) ?? []))
       return all.flatMap(({ name, reading }) =>
         reading.kind === 'damaged' ? [`ImageVerdict ${name} is damaged and ignored: ${reading.problem}`] : [],
       )
