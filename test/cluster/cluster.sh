@@ -210,7 +210,7 @@ claim_node() { # One node at a time: it has one address, one bridge and one set 
   local said=''
   until (set -o noclobber; echo "$RUN" > "$STATE.owner") 2> /dev/null; do
     [ -d "$(cat "$STATE.owner" 2> /dev/null)" ] || { rm -f "$STATE.owner"; continue; }
-    [ -n "$said" ] || echo "waiting for the node of $(cat "$STATE.owner")" >&2
+    [ -n "$said" ] || echo "waiting: there is one node at a time, now that of CLUSTER_RUN=$(cat "$STATE.owner") (is nobody using it? With that setting: cluster.sh down)" >&2
     said=yes
     sleep 1
   done

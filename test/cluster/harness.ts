@@ -241,7 +241,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     ETCD_ARGS: (options.etcdArgs ?? ['--unsafe-no-fsync']).join(' '),
   }
   const script = async (...args: readonly string[]): Promise<string> => {
-    const outcome = await run('bash', [SCRIPT, ...args], { env })
+    // A node may have to wait for another run's, and says so.
+    const outcome = await run('bash', [SCRIPT, ...args], { env, ...(args[0] === 'up' && { echo: 'stderr' }) })
     if (outcome.code !== 0) throw new Error(`cluster.sh ${args.join(' ')}: ${outcome.stderr.trim()}`)
     return outcome.stdout.trim()
   }
