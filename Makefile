@@ -40,7 +40,7 @@ test-unit: node_modules/.installed ## compile and run the tests that need no clu
 test-cluster: build ## tests on a real API server
 	@npm run --silent compile && npm run --silent test:cluster
 
-e2e: build ## tests on a real node: the image, installed by the chart (root on Linux; builds what is missing once; SENSOR=falco or tracee: the scenarios with a real one)
+e2e: build ## tests on a real node: the image, installed by the chart (root on Linux; about 12 minutes; builds what is missing once; SENSOR=falco or tracee: the scenarios with a real one)
 	@npm run --silent compile && npm run --silent test:e2e
 
 bench: build ## measure, print a table, write bench/results.json (about 20 minutes; ONLY=name[,name], SCALE=0.1)

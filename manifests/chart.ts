@@ -10,6 +10,7 @@ import { join } from 'node:path'
 
 import { dump, load } from 'js-yaml'
 
+import { REPORTS_NAMESPACE } from '../src/kube/nodeReport.ts'
 import {
   manifestsDirectory,
   readCrds,
@@ -185,7 +186,7 @@ function seccompProfilesMap(): string {
       .map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
   )
   const labels = { 'app.kubernetes.io/name': 'drawbridge' }
-  const metadata = { name: 'drawbridge-seccomp-profiles', namespace: 'drawbridge-seccomp', labels }
+  const metadata = { name: 'drawbridge-seccomp-profiles', namespace: REPORTS_NAMESPACE, labels }
   const text = dump({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }, { lineWidth: -1, noRefs: true })
   return generated('manifests/seccomp', choose([['.Values.seccompSync.enabled', withNamespace(text)]]))
 }

@@ -141,7 +141,9 @@ const actions: CliActions = {
   },
   async seccompSync(options) {
     if (process.env['KUBERNETES_SERVICE_HOST'] === undefined)
-      throw new UnusableError('runs inside a cluster only, as a pod on each node: see docs/seccomp.md')
+      throw new UnusableError(
+        'seccomp-sync runs in a pod on each node only; seccompSync.enabled of the chart sets it up (docs/seccomp.md)',
+      )
     const stop = stopRequested()
     const { startSeccompSync } = await import('./seccompSync.ts')
     const sync = startSeccompSync(options)

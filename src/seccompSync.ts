@@ -1,8 +1,9 @@
 /** `drawbridge seccomp-sync`: keeps the seccomp profiles of one node as a folder says, and reports which it has. Runs on every node, as a DaemonSet. */
 import { connect, ownNamespace } from './adapters/kubernetes/cluster.ts'
-import { readOwnNode, REPORT_SECONDS, writeReport } from './adapters/kubernetes/nodeReport.ts'
+import { readOwnNode, writeReport } from './adapters/kubernetes/nodeReport.ts'
 import type { OwnNode } from './adapters/kubernetes/nodeReport.ts'
 import { readFolder, readWantedProfiles, removeProfile, writeProfile, writeRecord } from './adapters/seccompFolder.ts'
+import { REPORT_SECONDS, REPORTS_NAMESPACE } from './kube/nodeReport.ts'
 import { createLogger } from './observe/logger.ts'
 import { createSeccompSyncObserver } from './observe/seccompSync.ts'
 import type { SeccompSyncObserver } from './observe/seccompSync.ts'
@@ -72,7 +73,7 @@ const installed = (wanted: Digests, files: Digests): Digests =>
 export function startSeccompSync(options: SeccompSyncOptions): { stop(): Promise<void> } {
   const observer = createSeccompSyncObserver(createLogger({ level: 'info', thread: 'seccomp-sync' }))
   const client = connect(undefined)
-  const namespace = ownNamespace(undefined, 'drawbridge-seccomp')
+  const namespace = ownNamespace(undefined, REPORTS_NAMESPACE)
   const said = { text: '', at: -Infinity }
   let node: OwnNode | undefined
   const report = async (profiles: Digests): Promise<void> => {

@@ -114,7 +114,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: [],
   },
   'src/certificates.ts': { folders: ['certs', 'src/config', 'src/observe', 'src/adapters'], packages: ['node:path'] },
-  'src/seccompSync.ts': { folders: ['src/seccomp', 'src/observe', 'src/adapters'], packages: [] },
+  'src/seccompSync.ts': { folders: ['src/kube', 'src/seccomp', 'src/observe', 'src/adapters'], packages: [] },
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
   'src/watchdog.ts': { folders: [], packages: [] },
   'src/memory.ts': { folders: [], packages: ['node:os', 'node:v8', 'node:vm'] },

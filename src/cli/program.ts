@@ -113,7 +113,16 @@ function build(io: CliIo, actions: CliActions, version: string, done: (code: num
     .description('keep the seccomp profiles of a node: run by the DaemonSet of the chart, on every node')
     .requiredOption('--profiles <folder>', 'the profiles that are wanted: a mounted ConfigMap')
     .requiredOption('--folder <folder>', "where they go: seccomp/drawbridge below the kubelet's root")
-    .addHelpText('after', '\nExample:\n  drawbridge seccomp-sync --profiles /profiles --folder /node\n')
+    .addHelpText(
+      'after',
+      `
+Runs until SIGTERM, in a pod only: by its token it reports, in a Lease of the node's name, which profiles the node has. A file that is no profile is
+left out, and the log says why. seccompSync.enabled of the chart sets it up; drawbridge doctor says which nodes lack a profile (docs/seccomp.md).
+
+Example, as the DaemonSet has it:
+  drawbridge seccomp-sync --profiles /profiles --folder /node
+`,
+    )
     .action(async (options: { profiles: string; folder: string }) => done(await actions.seccompSync(options)))
 
   addJudgingCommands(program, io, actions, done)

@@ -1,11 +1,10 @@
+import { reportedName } from '../kube/nodeReport.ts'
 import { nodesOf } from '../kube/nodes.ts'
 import type { KnownNode } from '../kube/nodes.ts'
 import { isObject } from '../kube/shape.ts'
 import { printable } from '../kube/text.ts'
 import type { SeccompSetting } from './types.ts'
 
-/** What `drawbridge.dev/seccomp: localhost.NAME` means; profiles of other folders are their owner's business. */
-const OURS = /^drawbridge\/([^/]+)\.json$/u
 const MAX_NAMED = 2
 const MAX_NAME = 36
 
@@ -27,7 +26,7 @@ export const installedSeccomp = (
   setting: SeccompSetting,
   nodes: Iterable<KnownNode> | undefined,
 ): InstalledSeccomp => {
-  const name = setting?.type === 'Localhost' ? OURS.exec(setting.localhostProfile)?.[1] : undefined
+  const name = setting?.type === 'Localhost' ? reportedName(setting.localhostProfile) : undefined
   const spec = isObject(pod) ? pod['spec'] : undefined
   const context = isObject(spec) ? spec['securityContext'] : undefined
   if (name === undefined || nodes === undefined || (isObject(context) && context['seccompProfile'] != null))

@@ -218,6 +218,12 @@ describe('the Helm chart', function () {
       assert.deepEqual(broken.toSorted(), [...exception.spec.checks].sort())
     })
 
+    it('has its exception before pods of another image: helm --wait would wait for pods that are refused', () => {
+      const { metadata } = find(objectsOf(template([...enabled, ...until])), 'AdmissionException', 'drawbridge-seccomp')
+      const hooks = metadata.annotations?.['helm.sh/hook']?.split(',')
+      assert.deepEqual(hooks, ['post-install', 'pre-upgrade', 'pre-rollback'])
+    })
+
     it('has the webhook follow the reports, with the right to read them', () => {
       const objects = objectsOf(template([...enabled, ...until], 'gate'))
       const { data } = find(objects, 'ConfigMap', 'drawbridge-config') as unknown as {

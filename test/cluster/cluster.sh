@@ -7,8 +7,9 @@
 #   cluster.sh apiserver stop|start [FLAG...]   takes the API server away and brings it back, same port, same data, with these flags too
 #   cluster.sh reboot        the node loses its power and comes back: control plane, containers, everything
 #   cluster.sh import ARCHIVE   an image into containerd, from a docker-archive
+#   cluster.sh tag NAME ANOTHER   another name for an image in containerd
 #   cluster.sh image NAME[,NAME...] FILE:PATH[,FILE:PATH...] ENTRYPOINT...   FROM-scratch images in containerd, without a registry
-# CLUSTER_RUN    the run directory (default $CLUSTER_HOME/$K8S_VERSION/run). One cluster per directory; several at a time need their own ports.
+# CLUSTER_RUN    the run directory (default $CLUSTER_HOME/$K8S_VERSION/run; not below runs/ there: tests remove what no test process owns). One cluster each; several at a time need their own ports.
 # CLUSTER_BIN    where the programs are (default: what build.sh built). Without kube-controller-manager there, none is started.
 # API_PORT, ETCD_PORT, ETCD_PEER_PORT   default 6443, 2379, ETCD_PORT + 1
 # API_ARGS       adds kube-apiserver flags (for example --disable-admission-plugins=PodSecurity or an audit webhook's).
@@ -210,7 +211,7 @@ claim_node() { # One node at a time: it has one address, one bridge and one set 
   local said=''
   until (set -o noclobber; echo "$RUN" > "$STATE.owner") 2> /dev/null; do
     [ -d "$(cat "$STATE.owner" 2> /dev/null)" ] || { rm -f "$STATE.owner"; continue; }
-    [ -n "$said" ] || echo "waiting for the node of $(cat "$STATE.owner")" >&2
+    [ -n "$said" ] || echo "waiting: there is one node at a time, now that of CLUSTER_RUN=$(cat "$STATE.owner") (is nobody using it? With that setting: cluster.sh down)" >&2
     said=yes
     sleep 1
   done
@@ -274,5 +275,6 @@ case ${1:-} in
   reboot) cd "$RUN"; reboot ;;
   image) shift; image "$@" ;;
   import) ctr --address "$SOCKET" --namespace k8s.io images import "$2" > /dev/null ;;
-  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  tag) ctr --address "$SOCKET" --namespace k8s.io images tag --force "$2" "$3" > /dev/null ;;
+  *) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -66,6 +66,8 @@ export interface NodeCluster extends Cluster {
   readonly kubeletRoot: string
   /** Puts a docker-archive among the images of the node. */
   importImage(archive: string): Promise<void>
+  /** Gives an image of the node another name too. Both with registry and tag, as containerd has them. */
+  nameImage(name: string, another: string): Promise<void>
   /**
    * Makes images with nothing in them but these files, each with a digest of its own, and puts them on the node.
    *
@@ -241,7 +243,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     ETCD_ARGS: (options.etcdArgs ?? ['--unsafe-no-fsync']).join(' '),
   }
   const script = async (...args: readonly string[]): Promise<string> => {
-    const outcome = await run('bash', [SCRIPT, ...args], { env })
+    // A node may have to wait for another run's, and says so.
+    const outcome = await run('bash', [SCRIPT, ...args], { env, ...(args[0] === 'up' && { echo: 'stderr' }) })
     if (outcome.code !== 0) throw new Error(`cluster.sh ${args.join(' ')}: ${outcome.stderr.trim()}`)
     return outcome.stdout.trim()
   }
@@ -274,6 +277,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     containerdSocket: join(directory, 'containerd.sock'),
     kubeletRoot: join(directory, 'kubelet'),
     importImage: async (archive) => void (await script('import', archive)),
+    nameImage: async (name, another) => void (await script('tag', name, another)),
     async makeImages(names, files, entrypoint) {
       const pairs = Object.entries(files).map(([target, source]) => `${source}:${target}`)
       await script('image', names.join(','), pairs.join(','), ...entrypoint)

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 
 import { blocksOf, commandsOf, readPage, root } from '../docs/markdown.ts'
 
-/** `...` stands for anything, on its own line for any lines; columns may be wider. */
+/** `...` stands for anything, on its own line for any lines, or none; columns may be wider. */
 export function matches(output: readonly string[], found: string): boolean {
   const pattern = output
     .map((line) =>
@@ -20,6 +20,7 @@ export function matches(output: readonly string[], found: string): boolean {
             .replaceAll(String.raw`[ \t]+.*[ \t]+`, String.raw`[ \t]+(.*[ \t]+)?`),
     )
     .join('\n')
+    .replaceAll('[^]*\n', '(?:[^]*\n)?')
   const text = found.replaceAll(/[ \t]+$/gm, '').trim()
   return new RegExp(`^${pattern.trim()}$`).test(text)
 }

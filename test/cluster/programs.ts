@@ -26,11 +26,11 @@ export function cacheHome(): string {
   return join(base, process.env['K8S_VERSION'] ?? '1.35.4')
 }
 
-/** Runs a program to its end. `echo` copies its output to ours, line for line, for slow builds. */
+/** Runs a program to its end. `echo` copies its output, or only what it says on stderr, to our stderr while it runs: for what takes long. */
 export function run(
   program: string,
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; stdin?: string; echo?: boolean } = {},
+  options: { env?: NodeJS.ProcessEnv; stdin?: string; echo?: 'all' | 'stderr' } = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { env: options.env ?? process.env, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -38,7 +38,7 @@ export function run(
     const err: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => {
       out.push(chunk)
-      if (options.echo) process.stderr.write(chunk)
+      if (options.echo === 'all') process.stderr.write(chunk)
     })
     child.stderr.on('data', (chunk: Buffer) => {
       err.push(chunk)
@@ -100,7 +100,7 @@ export async function programs(more: readonly string[]): Promise<{ readonly bin:
       )
     }
     process.stderr.write(`Building ${missing.join(', ')} into ${built} (once; 6 to 12 minutes on two cores)\n`)
-    const build = await run('bash', [join(HERE, 'build.sh'), ...missing], { echo: true })
+    const build = await run('bash', [join(HERE, 'build.sh'), ...missing], { echo: 'all' })
     if (build.code !== 0)
       throw new NoClusterError(`the build of ${missing.join(', ')} failed: ${build.stderr.slice(-500)}`)
   }

@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url'
 /** The repository. */
 export const root = normalize(join(dirname(fileURLToPath(import.meta.url)), '../../..'))
 
-/** README, the pages at the top and all of docs/, relative to the repository. */
+/** README, the pages at the top, all of docs/ and those of examples/, relative to the repository. */
 export const pages: readonly string[] = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
   ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name)),
+  'examples/zipapp/README.md',
 ]
 
 export const readPage = (page: string): string => readFileSync(join(root, page), 'utf8')

@@ -31,6 +31,23 @@ const metrics = (text: string): Spoiled => ({ replicas: [{ name: 'drawbridge-a',
 const labelled = (name: string, labels: object): Spoiled =>
   objects((all) => all.get('/api/v1/namespaces').push({ metadata: { name, labels } }))
 
+const LEASES = '/apis/coordination.k8s.io/v1/namespaces/drawbridge-seccomp/leases'
+const named = (name: string): object => ({ metadata: { name } })
+const SECCOMP_NAMESPACE = named('drawbridge-seccomp')
+const wants = (name: string, profile: string): object => ({
+  metadata: { name, labels: { 'drawbridge.dev/enforce': 'standard', 'drawbridge.dev/seccomp': profile } },
+})
+/** What a node says of its seccomp profiles, that many seconds ago. */
+const report = (name: string, seconds: number, ...profiles: readonly string[]): object => ({
+  metadata: {
+    name,
+    annotations: {
+      'drawbridge.dev/seccomp-profiles': JSON.stringify(Object.fromEntries(profiles.map((one) => [one, '00']))),
+    },
+  },
+  spec: { renewTime: new Date(NOW - seconds * 1000).toISOString() },
+})
+
 /** What is spoiled, and every line that is not ok afterwards. */
 const CASES: readonly (readonly [name: string, spoiled: Spoiled, lines: readonly string[]])[] = [
   [
@@ -358,6 +375,46 @@ drawbridge_alert_thread_restarts_total 4
     ],
   ],
   [
+    'a node that reports no profiles, one whose report is old, and one that lacks what is asked for',
+    objects((all) => {
+      all
+        .get('/api/v1/namespaces')
+        .push(SECCOMP_NAMESPACE, wants('web', 'localhost.web'), wants('pay', 'localhost.web'))
+      all.set('/api/v1/nodes', ['a', 'b', 'c', 'd'].map(named))
+      all.set(LEASES, [report('b', 300, 'web'), report('c', 10, 'audit-web'), report('d', 10, 'audit-web', 'web')])
+    }),
+    [
+      'warning seccomp: only 2 of 4 nodes report seccomp profiles, not a, b: pods that may run there get RuntimeDefault instead of what their namespace asks for > kubectl -n drawbridge-seccomp get pods -o wide, and the log of the pod on that node',
+      'warning seccomp: 1 node of 4 without the seccomp profile web, asked for by web, pay: c; pods that may run there get RuntimeDefault > put web.json into the ConfigMap of seccompSync.configMap, or correct the label; why it was left out: kubectl -n drawbridge-seccomp logs daemonset/drawbridge-seccomp',
+    ],
+  ],
+  [
+    'nodes that nobody asks anything of',
+    objects((all) => {
+      all.get('/api/v1/namespaces').push(SECCOMP_NAMESPACE)
+      all.set('/api/v1/nodes', [named('a')])
+    }),
+    [],
+  ],
+  [
+    'an AdmissionProfile whose seccomp profile a node lacks',
+    objects((all) => {
+      all.get('/api/v1/namespaces').push(SECCOMP_NAMESPACE, {
+        metadata: { name: 'web', labels: { 'drawbridge.dev/enforce': 'ours' } },
+      })
+      const spec = {
+        extends: { level: 'standard' },
+        seccomp: { type: 'Localhost', localhostProfile: 'drawbridge/mine.json' },
+      }
+      all.set(`${OURS}/admissionprofiles`, [{ ...PROBE, metadata: { name: 'ours' }, spec }])
+      all.set('/api/v1/nodes', [named('a')])
+      all.set(LEASES, [report('a', 10, 'web')])
+    }),
+    [
+      'warning seccomp: 1 node of 1 without the seccomp profile mine, asked for by web: a; pods that may run there get RuntimeDefault > put mine.json into the ConfigMap of seccompSync.configMap, or correct the label; why it was left out: kubectl -n drawbridge-seccomp logs daemonset/drawbridge-seccomp',
+    ],
+  ],
+  [
     'the brake',
     objects((all) =>
       all.set(BRAKE, {
@@ -430,6 +487,24 @@ describe('drawbridge doctor', () => {
     })
   }
 
+  it('says who asks for which seccomp profile, and whether anybody looks', async () => {
+    const said = async (spoil: (all: Objects) => void): Promise<string | undefined> =>
+      (await examine(objects(spoil))).all.find((line) => line.includes(' seccomp: '))
+    assert.equal(await said(() => undefined), 'ok seccomp: no namespace asks for a seccomp profile on nodes')
+    assert.equal(
+      await said((all) => all.get('/api/v1/namespaces').push(wants('web', 'localhost.web'))),
+      'ok seccomp: nobody looks whether nodes have the seccomp profiles that are asked for, web by web (seccompSync of the chart is off)',
+    )
+    assert.equal(
+      await said((all) => {
+        all.get('/api/v1/namespaces').push(SECCOMP_NAMESPACE, wants('pay', 'localhost.audit-web'))
+        all.set('/api/v1/nodes', [named('a')])
+        all.set(LEASES, [report('a', 119, 'audit-web')])
+      }),
+      'ok seccomp: 1 of 1 node reports the seccomp profiles that are asked for: audit-web by pay',
+    )
+  })
+
   it('never prints what Secrets hold', async () => {
     const { text, all } = await examine()
     for (const secret of ['eA==', 'c2VjcmV0', 'BEGIN']) assert.ok(!`${text}${all.join()}`.includes(secret), secret)
@@ -459,7 +534,7 @@ describe('drawbridge doctor', () => {
       objects((all) => all.set('/api/v1/namespaces', [{ metadata: { labels: 5 } }, null])),
     )
     assert.ok(
-      lines.every((line) => /^(unknown|warning) namespaces: /.test(line)),
+      lines.every((line) => /^(unknown|warning) (namespaces|seccomp): /.test(line)),
       lines.join('\n'),
     )
   })

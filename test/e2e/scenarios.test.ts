@@ -96,7 +96,9 @@ describe('scenarios on real containers', function () {
   let sensors: Readonly<Record<'falco' | 'tracee', Sensor>>
   let listener: Awaited<ReturnType<typeof startListener>>
 
-  before(async () => {
+  before(async function () {
+    // A real sensor's image is large.
+    if (REAL !== undefined) this.timeout(600_000)
     ;({ cluster } = installation())
     cluster.installSeccompProfiles(join(root, 'manifests/seccomp'))
     client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))

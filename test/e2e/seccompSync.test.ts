@@ -6,9 +6,11 @@ import { join } from 'node:path'
 
 import { dump, load } from 'js-yaml'
 
+import { CHART } from '../cluster/chartTools.ts'
 import { waitFor } from '../cluster/harness.ts'
 import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
+import { IMAGE } from './image.ts'
 import { installation, podOf, runPod } from './shared.ts'
 import { upgrade } from './upgrade.ts'
 
@@ -148,6 +150,19 @@ describe('seccomp profiles synced to nodes', function () {
     assert.match((await report('node1')).stderr, /nobody reports for another/)
     const elsewhere = await cluster.kubectl(['-n', 'drawbridge', 'get', 'secrets'], undefined, kubeconfig)
     assert.match(elsewhere.stderr, /[Ff]orbidden/)
+  })
+
+  it('is there after an upgrade to another image that is waited for, and after the way back', async () => {
+    const { helm } = installation()
+    const run = async (...args: readonly string[]): Promise<void> => {
+      const { code, stderr } = helm(...args, '--namespace', 'drawbridge', '--wait', '--timeout', '120s')
+      assert.equal(code, 0, stderr)
+      assert.doesNotMatch(stderr, /will be denied/)
+      await cluster.must(['-n', NAMESPACE, 'rollout', 'status', 'daemonset/drawbridge-seccomp', '--timeout=60s'])
+    }
+    await cluster.nameImage(IMAGE, IMAGE.replace(/:[^:]*$/, ':again'))
+    await run('upgrade', 'drawbridge', CHART, '--reuse-values', '--set', 'image.tag=again')
+    await run('rollback', 'drawbridge')
   })
 
   it('repairs its own files and leaves those of others alone', async () => {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { waitFor } from '../cluster/harness.ts'
 import type { NodeCluster } from '../cluster/harness.ts'
 import { root } from '../docs/markdown.ts'
 
@@ -58,6 +59,25 @@ export const alertsAbout = (
     .split('\n')
     .map((line) => about(line, victim, Date.now()))
 
+interface ContainerStatus {
+  readonly ready?: boolean
+  readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } }
+}
+
+/** @throws Error when the node cannot have the image, with what the kubelet says */
+async function isRunning(cluster: NodeCluster, name: RealSensor): Promise<boolean> {
+  const { items } = JSON.parse(await cluster.must(['-n', name, 'get', 'pods', '-o', 'json'])) as {
+    readonly items: readonly { readonly status?: { readonly containerStatuses?: readonly ContainerStatus[] } }[]
+  }
+  const statuses = items.flatMap(({ status }) => status?.containerStatuses ?? [])
+  const waiting = statuses.map(({ state }) => state?.waiting).find((one) => /Image/u.test(one?.reason ?? ''))
+  if (waiting !== undefined)
+    throw new Error(
+      `the node cannot pull the image of ${name} (${name.toUpperCase()}_IMAGE names another one): ${waiting.message ?? ''}`,
+    )
+  return statuses.length > 0 && statuses.every(({ ready }) => ready === true)
+}
+
 /** A sensor's own image as a DaemonSet in the namespace of its name. Needs a registry, and a kernel with BTF. */
 export function deployed(
   cluster: NodeCluster,
@@ -68,7 +88,7 @@ export function deployed(
   return {
     async start() {
       await cluster.must(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }))
-      await cluster.must(['-n', name, 'rollout', 'status', `daemonset/${name}`, '--timeout=300s'])
+      await waitFor(() => isRunning(cluster, name), 300_000, `the pod of ${name} to be ready`)
       await isReady()
     },
     report: () => Promise.resolve(),

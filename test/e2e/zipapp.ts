@@ -62,7 +62,13 @@ export class ZipApp {
 
   /** Images of the application, each with a digest of its own: a verdict on one is none on another. */
   async makeImages(names: readonly string[]): Promise<void> {
-    const files = { 'bin/busybox': '/bin/busybox', ...applets(), ...this.#python, 'app.py': join(EXAMPLE, 'app.py') }
+    const files = {
+      'bin/busybox': '/bin/busybox',
+      'usr/bin/env': '@/bin/busybox',
+      ...applets(),
+      ...this.#python,
+      'app.py': join(EXAMPLE, 'app.py'),
+    }
     await this.#cluster.makeImages(names, files, ['/usr/bin/python3', '-I', '-S', '/app.py'])
   }
 

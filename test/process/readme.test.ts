@@ -29,6 +29,16 @@ function withPlaceholders(text: string, data: string): string {
   )
 }
 
+/** As it is printed where nobody chose ports or a folder. */
+const withDefaults = (text: string): string =>
+  Object.entries({ webhook: 8443, alerts: 8444, admin: 8445 })
+    .reduce((shown, [listener, port]) => {
+      const chosen = new RegExp(`^ +${listener} +https://127\\.0\\.0\\.1(:\\d+/)`, 'm').exec(text)?.[1]
+      return chosen === undefined ? shown : shown.replaceAll(chosen, `:${port}/`)
+    }, text)
+    .replace(/ --data data$/m, '')
+    .replace(/make demo DATA=data$/m, 'make demo')
+
 /** Packages are installed and the program is built when this runs: make must not begin with that. */
 const runnable = (command: string): string =>
   command.replace(/^make /, 'make --no-print-directory -o node_modules/.installed -o dist/bundle/drawbridge.js ')
@@ -111,7 +121,7 @@ describe('README', function () {
     it(`is right about: ${command}`, async () => {
       const printed = (command === 'make run' ? await startServer(command) : run(command)).trimEnd()
       if (process.env['UPDATE_README'] === 'yes') {
-        const shown = printed.replaceAll(data, 'data').replaceAll(folder.path, '/home/you/drawbridge')
+        const shown = withDefaults(printed.replaceAll(data, 'data').replaceAll(folder.path, '/home/you/drawbridge'))
         const start = lines.indexOf(`$ ${command}`) + 1
         lines.splice(start, output.length, ...shown.split('\n'))
         writeFileSync(join(root, 'README.md'), lines.join('\n'))

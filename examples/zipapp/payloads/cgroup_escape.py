@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """A step of an escape by release_agent, without the escape: a tmpfs stands where the attacker would mount a cgroup hierarchy, and the file
 @FILE@ (release_agent, or notify_on_release, which comes first) in it is an ordinary file that no kernel reads."""
 import ctypes

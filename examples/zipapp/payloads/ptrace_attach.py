@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Attaches to the application's worker as a debugger does, and lets go of it again."""
 import ctypes
 import json

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Writes into the memory of another process as an injection of code does: into that of its own child, where a buffer that nobody reads is."""
 import ctypes
 import json

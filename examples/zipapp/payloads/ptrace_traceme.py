@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Asks to be traced by its parent, which keeps every debugger away. A child does it, and ends."""
 import ctypes
 import json

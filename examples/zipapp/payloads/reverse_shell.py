@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """A shell whose input and output are a connection to @HOST@:@PORT@, where the test listens. The test sends it one `echo`."""
 import json
 import os

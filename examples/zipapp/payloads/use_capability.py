@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Uses CAP_SYS_ADMIN for itself alone: a mount namespace of its own, gone when this process ends."""
 import ctypes
 import json

@@ -3,13 +3,8 @@
  * says for how long it is to be believed; it belongs to its Node, so it goes with it. A ValidatingAdmissionPolicy (the chart's) lets a pod write only
  * the Lease of the node that it runs on.
  */
-import { GROUP } from '../../kube/names.ts'
+import { PROFILES_ANNOTATION, REPORT_SECONDS } from '../../kube/nodeReport.ts'
 import type { KubernetesClient } from './client.ts'
-
-export const PROFILES_ANNOTATION = `${GROUP}/seccomp-profiles`
-
-/** How long a report is believed after it was written. It is written every quarter of this. */
-export const REPORT_SECONDS = 120
 
 export const leasesPath = (namespace: string): string =>
   `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`

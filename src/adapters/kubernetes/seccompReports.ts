@@ -1,9 +1,10 @@
 /** Every node, and which seccomp profiles it reports (nodeReport.ts), from two watches. */
+import { isFresh, readNodeReport } from '../../kube/nodeReport.ts'
 import type { KnownNode } from '../../kube/nodes.ts'
 import type { Labels } from '../../kube/types.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
-import { leasesPath, PROFILES_ANNOTATION, REPORT_SECONDS } from './nodeReport.ts'
+import { leasesPath } from './nodeReport.ts'
 
 export interface SeccompReportsOptions {
   readonly client: Pick<KubernetesClient, 'request' | 'watch'>
@@ -24,31 +25,10 @@ export interface SeccompReports {
 
 const SETTLE_MILLISECONDS = 5000
 
-interface Report {
-  readonly renewed: number
-  readonly profiles: ReadonlySet<string>
-}
-
 const NOTHING: ReadonlySet<string> = new Set()
 
 interface Shape {
-  readonly metadata?: {
-    readonly name?: unknown
-    readonly labels?: Labels | null
-    readonly annotations?: Readonly<Record<string, unknown>> | null
-  } | null
-  readonly spec?: { readonly renewTime?: unknown } | null
-}
-
-function toReport(object: unknown): Report | undefined {
-  const { metadata, spec } = (object ?? {}) as Shape
-  try {
-    const profiles: unknown = JSON.parse(String(metadata?.annotations?.[PROFILES_ANNOTATION]))
-    const renewed = Date.parse(String(spec?.renewTime))
-    return Number.isNaN(renewed) ? undefined : { renewed, profiles: new Set(Object.keys(profiles ?? {})) }
-  } catch {
-    return undefined
-  }
+  readonly metadata?: { readonly name?: unknown; readonly labels?: Labels | null } | null
 }
 
 function toNode(object: unknown): Omit<KnownNode, 'seccompProfiles'> | undefined {
@@ -59,11 +39,10 @@ function toNode(object: unknown): Omit<KnownNode, 'seccompProfiles'> | undefined
 /** Starts to watch at once. */
 export function watchSeccompReports({ client, namespace, now, onProblem }: SeccompReportsOptions): SeccompReports {
   const nodes = listWatch({ client, path: '/api/v1/nodes', select: toNode, onProblem })
-  const reports = listWatch({ client, path: leasesPath(namespace), select: toReport, onProblem })
+  const reports = listWatch({ client, path: leasesPath(namespace), select: readNodeReport, onProblem })
   const fresh = (name: string): ReadonlySet<string> => {
     const report = reports.get(`${namespace}/${name}`)
-    // Clocks of nodes may differ, to either side.
-    return report !== undefined && Math.abs(now() - report.renewed) < REPORT_SECONDS * 1000 ? report.profiles : NOTHING
+    return report !== undefined && isFresh(report, now()) ? report.profiles : NOTHING
   }
   return {
     *nodes() {

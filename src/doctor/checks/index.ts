@@ -10,6 +10,7 @@ import { namespaces } from './namespaces.ts'
 import { reachable } from './reachable.ts'
 import { replicas } from './replicas.ts'
 import { rights } from './rights.ts'
+import { seccomp } from './seccomp.ts'
 import { secrets } from './secrets.ts'
 import { sensors } from './sensors.ts'
 import { verdicts } from './verdicts.ts'
@@ -27,6 +28,7 @@ export const CHECKS: readonly Check[] = [
   secrets,
   sensors,
   namespaces,
+  seccomp,
   brake,
   verdicts,
   exceptions,

@@ -16,7 +16,8 @@ interface Namespace {
   readonly labels: Labels
 }
 
-async function profilesOf({ reader }: Installation): Promise<{
+/** Every usable AdmissionProfile, and what is wrong with the others. */
+export async function profilesOf({ reader }: Installation): Promise<{
   readonly found: ReadonlyMap<string, CompiledProfile>
   readonly findings: readonly Finding[]
 }> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 
 import type { KubernetesClient } from '../../../src/adapters/kubernetes/client.ts'
-import { PROFILES_ANNOTATION, readOwnNode, writeReport } from '../../../src/adapters/kubernetes/nodeReport.ts'
+import { readOwnNode, writeReport } from '../../../src/adapters/kubernetes/nodeReport.ts'
+import { PROFILES_ANNOTATION } from '../../../src/kube/nodeReport.ts'
 import { watchSeccompReports } from '../../../src/adapters/kubernetes/seccompReports.ts'
 
 const NOW = Date.UTC(2026, 10, 22, 12)
