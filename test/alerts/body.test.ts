@@ -340,10 +340,10 @@ describe('alerts/body', () => {
 
   it('finds by the usual road, an object a line, what the slow one finds', () => {
     const deep = `${'{"a":'.repeat(40)}1${'}'.repeat(40)}`
-    const lines = [
-      ...['{"a":1}', '  {"b":[1,{}]} \r', '', ' ', '{"a":1}{"b":2}', '{"a":1},', '{"a":', '}', 'x', '[{"c":1}]', deep],
-      ...[`{"many":[${'[],'.repeat(40)}1]}`, '{"kind":"EventList","items":[{"d":1},{"e":2}]}', '{"text":"{ [ \\" }"}'],
-    ]
+    const lines = ['{"a":1}', '  {"b":[1,{}]} \r', '', ' ', '{"a":1}{"b":2}', '{"a":1},', '{"a":', '}', 'x'].concat(
+      ['[{"c":1}]', deep, `{"many":[${'[],'.repeat(40)}1]}`, '{"text":"{ [ \\" }"}'],
+      '{"kind":"EventList","items":[{"d":1},{"e":2}]}',
+    )
     const limits = { ...BODY_LIMITS, maxItems: 12 }
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...lines), { minLength: 2, maxLength: 15 }), (chosen) => {
