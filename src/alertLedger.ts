@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { ContainerDirectory, ContainerRecord, ParkingLot } from './correlator/types.ts'
 import type { ReadHistory } from './kube/revisions.ts'
+import type { UndoRollout } from './responses/rollBack.ts'
 import type { ReviewToken } from './server/tokenReviews.ts'
 import type { Rollback } from './verdicts/rollback.ts'
 import type { ImageVerdict, Phase, VerdictStore } from './verdicts/types.ts'
@@ -20,10 +21,13 @@ export interface Ledger {
         namesJoined(verdict: ImageVerdict, references: readonly string[]): void
         expiresSoon(verdict: ImageVerdict): void
         rollbackFound(rollback: Rollback, verdict: ImageVerdict): void
+        rolledBack(rollback: Rollback, verdict: string): void
       }
     | undefined
   /** Undefined: standalone. */
   readonly readHistory?: ReadHistory | undefined
+  /** Undefined: standalone. */
+  readonly undoRollout?: UndoRollout | undefined
   /** Where the cluster's containers are reported. */
   onRecord?(listener: (record: ContainerRecord) => void): void
   /** What was found damaged, one line each. */

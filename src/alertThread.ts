@@ -17,6 +17,7 @@ import { alertBodiesBytes, collectGarbage, memoryLimit } from './memory.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
 import { observeThread } from './observe/process.ts'
+import { createRollBack } from './responses/rollBack.ts'
 import { alertsApp } from './server/alertsApp.ts'
 import { clientCertificates } from './server/clientCertificate.ts'
 import { createAuthenticator } from './server/credentials.ts'
@@ -27,6 +28,7 @@ import { createTokenReviews } from './server/tokenReviews.ts'
 import { connectThreads } from './threads.ts'
 import { flaggedChange, type FlaggedChange } from './verdicts/flagged.ts'
 import { findFlagged } from './verdicts/index.ts'
+import { rollbackKey } from './verdicts/rollback.ts'
 import type { Decision, VerdictChange } from './verdicts/types.ts'
 import { createAlerts } from '../webhooks/alerts.ts'
 
@@ -71,6 +73,8 @@ export interface AdmissionThreadApi {
   [method: string]: (parameters: never) => unknown
   /** Resolves when the next request will be judged with these verdicts. */
   applyVerdicts(parameters: { readonly changes: readonly FlaggedChange[] }): void
+  /** Whether a new pod with one of these images would be denied in the namespace now, by a verdict. */
+  denies(parameters: { readonly namespace: string; readonly images: readonly string[] }): boolean
 }
 
 /** How often expiry, waiting alerts and waiting evidence are looked at. */
@@ -141,7 +145,19 @@ const correlator = createCorrelator({
   },
 })
 
-const { readHistory, directory } = ledger
+const { readHistory, directory, undoRollout } = ledger
+const rollBack =
+  undoRollout && config.quarantine.rollback === 'automatic'
+    ? createRollBack({
+        denies: (namespace, images) => remote.denies({ namespace, images }),
+        undo: undoRollout,
+        onResult(rollback, verdict, result, error) {
+          observer.rollbackDone(rollbackKey(rollback), rollback.revision, verdict, result, error)
+          if (result === 'rolled-back') ledger.events?.rolledBack(rollback, verdict)
+        },
+        clock: () => Date.now(),
+      })
+    : undefined
 const rollbacks =
   readHistory &&
   directory &&
@@ -149,7 +165,10 @@ const rollbacks =
     readHistory,
     findFlagged: findFlagged(correlator, parseReference, () => Date.now()),
     usesOf: ({ digests }) => directory.usesOf(digests),
-    onRollback: (rollback, verdict) => ledger.events?.rollbackFound(rollback, verdict),
+    onRollback: (rollback, verdict) => {
+      ledger.events?.rollbackFound(rollback, verdict)
+      rollBack?.add(rollback, verdict.name)
+    },
   })
 
 // Only now: calls that arrived before wait in the port until somebody listens.

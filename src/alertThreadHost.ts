@@ -44,6 +44,8 @@ const within = <T>(milliseconds: number, work: Promise<T>, instead: T): Promise<
 export async function startAlertThread(host: {
   readonly options: AlertThreadOptions
   readonly applyVerdicts: (changes: readonly FlaggedChange[]) => void
+  /** As AdmissionThreadApi. Default: nothing is denied. */
+  readonly denies?: ((namespace: string, images: readonly string[]) => boolean) | undefined
   readonly onEnded: (reason: string) => void
   /** The program of the thread. Default: `alertThread.js` beside this file. */
   readonly program?: URL | undefined
@@ -68,6 +70,8 @@ export async function startAlertThread(host: {
       host.applyVerdicts(changes)
     const { remote: calls, close } = connectThreads<AlertThreadApi>(worker, {
       applyVerdicts,
+      denies: ({ namespace, images }: { readonly namespace: string; readonly images: readonly string[] }) =>
+        host.denies?.(namespace, images) ?? false,
     } satisfies AdmissionThreadApi)
     let reason = 'it stopped'
     let stopWatching: (() => void) | undefined

@@ -132,6 +132,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
   const alertsPort = options.alertsPort ?? (options.port === undefined ? config.alerts.port : 0)
   let verdictsChanged: (() => void) | undefined
+  let deniesNewPods: (namespace: string, images: readonly string[]) => boolean = () => false
   const alertThread = await startAlertThread({
     options: {
       config,
@@ -149,6 +150,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       observer.verdictsIndexed(index.size())
       verdictsChanged?.()
     },
+    denies: (namespace, images) => deniesNewPods(namespace, images),
     onEnded: (reason) => observer.alertThreadEnded(reason),
   }).catch(async (error: unknown) => {
     await Promise.all([view.stop(), certificates.stop()])
@@ -178,6 +180,9 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     now: () => performance.now(),
     clock: () => Date.now(),
   }
+  deniesNewPods = (namespace, images) =>
+    context.resolvePolicy(view.cached(namespace) ?? {}).quarantine === 'enforce' &&
+    images.some((image) => context.findFlagged(image, namespace)?.phase === 'denying')
   collectGarbage()
   const { liveness, readiness } = healthChecks({ certificates, view, alertThread, isStopping: () => isStopping })
   const logLevel = createLogLevel({

@@ -32,6 +32,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'src/verdicts',
       'src/correlator',
       'src/doctor',
+      'src/responses',
       'src/seccomp',
       'certs',
     ],
@@ -92,8 +93,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: ['node-forge', 'node:crypto', 'node:fs/promises', 'node:path', 'node:net', 'node:os', 'node:util'],
   },
   manifests: { folders: ['src/kube'], packages: ['js-yaml', 'node:fs', 'node:path', 'node:url'] },
+  'src/responses': { folders: ['src/verdicts'], packages: ['lru-cache'] },
   'src/alertLedger.ts': {
-    folders: ['src/kube', 'src/verdicts', 'src/correlator', 'src/server', 'src/adapters'],
+    folders: ['src/kube', 'src/responses', 'src/verdicts', 'src/correlator', 'src/server', 'src/adapters'],
     packages: ['node:path'],
   },
   'src/alertThreadHost.ts': {

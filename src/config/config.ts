@@ -194,6 +194,8 @@ export const schema = z.strictObject({
             .default(['kube-system', 'kube-public', 'kube-node-lease', 'drawbridge']),
         })
         .prefault({}),
+      /** What happens to a workload that a verdict stops and that has a good revision; docs/verdicts.md. */
+      rollback: z.enum(['suggest', 'automatic']).default('suggest'),
       /** Images that may become denied within an hour without a person. */
       budget: z
         .strictObject({

@@ -114,19 +114,40 @@ export function readRevisions(
 ): readonly Revision[] {
   const found = new Map<number, Revision | undefined>()
   for (const object of objects) {
-    const { metadata, data } = asObject(object)
-    if (controllerOf(asObject(metadata))['uid'] !== uid) continue
-    const isDeployment = kind === 'Deployment'
-    const number = isDeployment ? annotatedNumber(asObject(metadata)) : asObject(object)['revision']
-    // 0 is not a revision: `--to-revision=0` means the one before.
-    if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 1) continue
+    const number = numberOf(kind, uid, object)
+    if (number === undefined) continue
     // A ControllerRevision holds the part of its workload that the template is in.
-    const images = isDeployment
-      ? imagesOf({ group: 'apps', kind: 'ReplicaSet' }, object)
-      : imagesOf({ group: 'apps', kind }, data)
+    const images =
+      kind === 'Deployment'
+        ? imagesOf({ group: 'apps', kind: 'ReplicaSet' }, object)
+        : imagesOf({ group: 'apps', kind }, asObject(object)['data'])
     found.set(number, found.has(number) || images === undefined ? undefined : { number, images })
   }
   return [...found.values()].filter((revision) => revision !== undefined)
+}
+
+/**
+ * What a workload is given back: the ReplicaSet of that number, or the patch that the ControllerRevision holds. Undefined: there is none, or two claim the
+ * number. Never throws.
+ */
+export function revisionObject(
+  kind: RevisedWorkload['kind'],
+  uid: string,
+  objects: readonly unknown[],
+  number: number,
+): Readonly<Record<string, unknown>> | undefined {
+  const [found, ...others] = objects.filter((object) => numberOf(kind, uid, object) === number)
+  if (found === undefined || others.length > 0) return undefined
+  const given = kind === 'Deployment' ? found : asObject(found)['data']
+  return isObject(given) ? given : undefined
+}
+
+/** The number of a revision of the workload with this uid; undefined: it is none of it. 0 is no revision: `--to-revision=0` means the one before. */
+function numberOf(kind: RevisedWorkload['kind'], uid: string, object: unknown): number | undefined {
+  const metadata = asObject(asObject(object)['metadata'])
+  if (controllerOf(metadata)['uid'] !== uid) return undefined
+  const number = kind === 'Deployment' ? annotatedNumber(metadata) : asObject(object)['revision']
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 1 ? number : undefined
 }
 
 function annotatedNumber(metadata: Readonly<Record<string, unknown>>): number | undefined {

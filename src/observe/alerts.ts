@@ -38,6 +38,8 @@ export interface AlertObserver {
   /** A flagged image runs under a name that its verdict did not have. */
   verdictNameJoined(name: string, reference: string): void
   verdictsCounted(byPhase: ReadonlyMap<string, number>): void
+  /** A workload was to be rolled back without a person; `result` is an enum. */
+  rollbackDone(workload: string, revision: number, verdict: string, result: string, error?: unknown): void
   /** Kubernetes Events about verdicts that were not written: there were too many. */
   eventsDropped(events: number): void
   storeFailed(error: unknown): void
@@ -150,6 +152,12 @@ export function createAlertObserver(
     labelNames: ['phase'],
     registers,
   })
+  const rollbacksDone = new Counter({
+    name: 'drawbridge_rollbacks_total',
+    help: 'Workloads that quarantine.rollback: automatic was to roll back, by what became of it: rolled-back, changed (by somebody else meanwhile), not-denied, too-many (10 an hour), failed.',
+    labelNames: ['result'],
+    registers,
+  })
   const droppedEvents = new Counter({
     name: 'drawbridge_events_dropped_total',
     help: 'Kubernetes Events about verdicts that were not written because there were too many.',
@@ -227,6 +235,12 @@ export function createAlertObserver(
     },
     eventsDropped(events) {
       droppedEvents.inc(events)
+    },
+    rollbackDone(workload, revision, verdict, result, error) {
+      rollbacksDone.inc({ result })
+      const about = { workload, revision, verdict, result, ...(error === undefined ? {} : { error: errorText(error) }) }
+      if (result === 'failed') logger.error(about, 'a workload could not be rolled back')
+      else logger.warn(about, 'a workload was to be rolled back')
     },
     storeFailed(error) {
       storeFailures.inc()

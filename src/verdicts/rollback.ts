@@ -7,6 +7,8 @@ import type { FindFlagged } from '../policy/types.ts'
 export interface Rollback {
   readonly workload: RevisedWorkload
   readonly uid: string
+  /** Images of its template now. */
+  readonly from: readonly string[]
   readonly revision: number
   /** Of that revision: what it runs instead of the images of now first, then what it has in common with now. */
   readonly images: readonly string[]
@@ -38,10 +40,15 @@ export function findRollback(
   return {
     workload,
     uid: history.uid,
+    from: history.images,
     revision: best.number,
     images: best.images.toSorted((left, right) => isNew(left) - isNew(right)),
   }
 }
+
+/** One workload, whatever it is called later. */
+export const rollbackKey = ({ workload: { kind, namespace, name }, uid }: Rollback): string =>
+  `${namespace}/${kind}/${name}/${uid}`
 
 /** What a person types. Names are checked where a RevisedWorkload is made: nothing in it needs quotes. */
 export const rollbackCommand = ({ workload: { kind, namespace, name }, revision }: Rollback): string =>

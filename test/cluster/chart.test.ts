@@ -170,6 +170,18 @@ describe('the Helm chart', function () {
     })
   })
 
+  it('gives the right to change workloads only where Drawbridge is to roll back by itself', () => {
+    const automatic = template(['--set', 'config.quarantine.rollback=automatic'])
+    const role = objectsOf(automatic).find(({ metadata }) => metadata.name === 'drawbridge-rollback') as unknown as {
+      readonly rules: unknown
+    }
+    assert.deepEqual(role.rules, [
+      { apiGroups: ['apps'], resources: ['deployments', 'statefulsets', 'daemonsets'], verbs: ['patch'] },
+    ])
+    assert.ok(!template([]).includes('drawbridge-rollback'))
+    assert.ok(!template(['--set', 'config.quarantine.rollback=suggest']).includes('drawbridge-rollback'))
+  })
+
   describe('seccompSync', () => {
     const enabled = ['--set', 'seccompSync.enabled=true']
     const until = ['--set', 'seccompSync.exceptionUntil=2099-12-31T00:00:00Z']

@@ -8,6 +8,7 @@ import { testPods } from './endToEnd/pods.ts'
 import { startReplicas } from './endToEnd/replicas.ts'
 import type { Stage } from './endToEnd/replicas.ts'
 import { testRevisions } from './endToEnd/revisions.ts'
+import { testRollBack } from './endToEnd/rollBack.ts'
 import { testTenants } from './endToEnd/tenants.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -29,6 +30,7 @@ describe('the whole server on a real API server', function () {
   testTenants(current)
   testBrake(current)
   testRevisions(current)
+  testRollBack(current)
   // Last: the API server goes away.
   testFailures(current)
 })

@@ -83,6 +83,7 @@ describe('the line about it', () => {
   const rollback = (images: readonly string[], workload = WEB, revision = 3) => ({
     workload,
     uid: 'u',
+    from: [],
     revision,
     images,
   })

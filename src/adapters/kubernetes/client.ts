@@ -34,7 +34,11 @@ export interface RequestSettings {
   readonly body?: unknown
   /** For PATCH. */
   readonly contentType?:
-    'application/json' | 'application/merge-patch+json' | 'application/apply-patch+yaml' | undefined
+    | 'application/json'
+    | 'application/merge-patch+json'
+    | 'application/strategic-merge-patch+json'
+    | 'application/apply-patch+yaml'
+    | undefined
   /** Milliseconds until the whole answer must be there. Default 30,000. */
   readonly timeoutMs?: number | undefined
   /** Longest answer; beyond it the request fails. Default 256 MiB. */

@@ -5,6 +5,7 @@ import type { ContainerDirectory, ContainerRecord } from '../../correlator/types
 import type { KnownNode } from '../../kube/nodes.ts'
 import { parseReference } from '../../kube/reference.ts'
 import type { ReadHistory } from '../../kube/revisions.ts'
+import type { UndoRollout } from '../../responses/rollBack.ts'
 import type { Labels } from '../../kube/types.ts'
 import type { VerdictStore } from '../../verdicts/types.ts'
 import type { ExceptionSource, OnUseCounted } from '../../policy/exceptionUses.ts'
@@ -23,6 +24,7 @@ import { watchNamespaces } from './namespaces.ts'
 import { watchProfiles } from './profiles.ts'
 import type { Profiles, ProfilesOptions } from './profiles.ts'
 import { createRevisions } from './revisions.ts'
+import { undoRollout } from './undoRollout.ts'
 import { keepSafetyNet } from './safetyNet.ts'
 import type { SafetyNetKeeper, SafetyNetOptions } from './safetyNet.ts'
 import { watchSeccompReports } from './seccompReports.ts'
@@ -197,6 +199,7 @@ export interface AlertView {
   /** Tells people of verdicts by Kubernetes Events. */
   readonly events: Omit<VerdictEvents, 'close'>
   readonly readHistory: ReadHistory
+  readonly undoRollout: UndoRollout
   /** Calls `onRecord` for every container known and seen from now on, those found before the call first. */
   onRecord(listener: (record: ContainerRecord) => void): void
   close(): Promise<void>
@@ -250,6 +253,7 @@ export async function watchForAlerts(
     reviewToken: (token) => reviewToken(client, token),
     events,
     readHistory: createRevisions(edge),
+    undoRollout: (rollback) => undoRollout(client, rollback),
     onRecord(next) {
       listener = next
       for (const record of early ?? []) next(record)

@@ -37,6 +37,8 @@ export interface VerdictEvents {
   expiresSoon(verdict: ImageVerdict): void
   /** A workload is denied its image, and could go back. Told to that workload alone. */
   rollbackFound(rollback: Rollback, verdict: ImageVerdict): void
+  /** It was rolled back without a person. `verdict`: its name. */
+  rolledBack(rollback: Rollback, verdict: string): void
   /** Resolves when what is queued was sent, or given up. */
   close(): Promise<void>
 }
@@ -226,6 +228,13 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
         `the image of this workload is denied; ${line}; verdict ${verdict}`,
       )
     },
+    rolledBack: ({ workload, uid, revision }, verdict) =>
+      add(
+        workload.namespace,
+        { apiVersion: API_VERSIONS[workload.kind], ...workload, uid },
+        { reason: 'VerdictRolledBack', type: 'Warning' },
+        `the image of this workload is denied; Drawbridge rolled it back to revision ${revision} (quarantine.rollback: automatic), once for this verdict; verdict ${verdict}`,
+      ),
     close: async () => {
       state.closed = true
       await state.sending
