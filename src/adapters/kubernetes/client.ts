@@ -94,6 +94,8 @@ const DEFAULT_IDLE_MS = 180_000
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 /** Metrics are tens of kilobytes; who answers for a pod is not known. */
 const MAX_TEXT_BYTES = 2 * 1024 * 1024
+/** With the second part: the API server refuses to give a log to who takes text alone, and says why it refuses in JSON. */
+const ACCEPT_TEXT = 'text/plain, */*;q=0.1'
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 
 /**
@@ -196,7 +198,7 @@ export function createClient(config: KubeConfig): KubernetesClient {
 
   const requestText: KubernetesClient['requestText'] = async (path, timeoutMs = DEFAULT_TIMEOUT_MS) => {
     try {
-      const options = await open('GET', path, undefined, { headers: { accept: 'text/plain' } })
+      const options = await open('GET', path, undefined, { headers: { accept: ACCEPT_TEXT } })
       const { status, text } = await exchange(options, undefined, timeoutMs, MAX_TEXT_BYTES)
       if (status >= 200 && status <= 299) return text
       throw refusal(status, parse(text), 'GET', path)
