@@ -26,6 +26,8 @@ describe(PAGE, function () {
     rmSync(join(cluster.kubeletRoot, 'seccomp/drawbridge'), { recursive: true, force: true })
     // Of other tests: the page speaks of a cluster where nobody asks for a profile yet.
     await cluster.must(['label', 'namespaces', '--all', 'drawbridge.dev/seccomp-'])
+    // And has no namespace of this name, which another test may have begun to delete.
+    await cluster.must(['delete', 'namespace', 'shop', '--ignore-not-found', '--timeout=120s'])
     const program = join(folder, 'trace_me')
     compile(join(root, 'test/e2e/programs/trace_me.c'), program)
     await cluster.makeImages(['registry.example/shop/web:1.4.2'], { 'bin/web': program }, ['/bin/web'])
