@@ -9,11 +9,13 @@ import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imag
 import { keepSafetyNet, SAFETY_NETS_PATH } from '../../src/adapters/kubernetes/safetyNet.ts'
 import { listNamespacePods } from '../../src/adapters/kubernetes/namespacePods.ts'
 import { readHistory } from '../../src/adapters/kubernetes/revisions.ts'
+import { undoRollout } from '../../src/adapters/kubernetes/undoRollout.ts'
 import { watchNamespaces } from '../../src/adapters/kubernetes/namespaces.ts'
 import type { SafetyNetSpec } from '../../src/kube/safetyNet.ts'
 import { createExemptions } from '../../src/policy/exemptions.ts'
 import { netContent } from '../../src/safetyNet/content.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
+import { CHART, chartTools } from './chartTools.ts'
 import { waitFor } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
@@ -125,6 +127,54 @@ describe('manifests/rbac.yaml', () => {
         status: 403,
         message: /^not allowed \(manifests\/rbac\.yaml has what Drawbridge needs\): /,
       })
+    }
+  })
+
+  it("is enough for rolling back with the chart's role for that, and only with it", async () => {
+    const client = await clientOf('like-drawbridge')
+    const workload = { kind: 'Deployment', namespace: 'rbac-pods', name: 'w' } as const
+    const read = (): ReturnType<typeof readHistory> => readHistory(client, workload)
+    await waitFor(async () => (await read())?.revisions.length === 1, 20_000, 'the first revision')
+    await cluster.must(['set', 'image', 'deployment/w', 'w=j', '-n', 'rbac-pods'])
+    await waitFor(async () => (await read())?.revisions.length === 2, 20_000, 'the second revision')
+    const history = await read()
+    assert.ok(history)
+    const rollback = { workload, uid: history.uid, from: history.images, revision: 1, images: ['i'] }
+    await assert.rejects(undoRollout(client, rollback), { status: 403 })
+
+    const show = [
+      'template',
+      'drawbridge',
+      CHART,
+      '--namespace',
+      'drawbridge',
+      '--show-only',
+      'templates/rollback.yaml',
+    ]
+    const { stdout } = chartTools().helm(show.concat('--set', 'config.quarantine.rollback=automatic'))
+    await cluster.must(['apply', '-f', '-'], stdout)
+    await cluster.must([
+      'create',
+      'clusterrolebinding',
+      'rolls-back',
+      '--clusterrole=drawbridge-rollback',
+      '--user=like-drawbridge',
+    ])
+    try {
+      await waitFor(
+        () =>
+          undoRollout(client, rollback).then(
+            (result) => result === 'rolled-back',
+            () => false,
+          ),
+        10_000,
+        'the role to be known',
+      )
+      assert.deepEqual((await read())?.images, ['i'])
+      await assert.rejects(client.request('PATCH', '/apis/apps/v1/namespaces/rbac-pods/replicasets/w'), { status: 403 })
+    } finally {
+      await cluster.must(['delete', 'clusterrolebinding', 'rolls-back'])
+      await cluster.must(['delete', '-f', '-'], stdout)
     }
   })
 
