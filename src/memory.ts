@@ -37,12 +37,13 @@ export function alertBodiesBytes(limit: number): number {
 
 /**
  * Gives back what the start of this thread needed and nothing needs any more: source text that was compiled, rows of the ledger. V8 would wait for an
- * occasion, which a server that is hardly asked does not have for hours. Once, before the first request; it takes some 10 ms.
+ * occasion, which a server that is hardly asked does not have for hours. Once, before the first request. Measured on a busy
+ * machine: less than 0.1 s in each thread, half a second with 100,000 verdicts.
  */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as (options: object) => void
+  const collect = runInNewContext('globalThis.gc') as ((options: object) => void) | undefined
   setFlagsFromString('--no-expose-gc')
   // The flavor that moves what is left together, so that whole pages go back.
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  collect?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }

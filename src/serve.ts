@@ -29,6 +29,7 @@ import { healthChecks } from './health.ts'
 import { createLogLevel } from './logLevel.ts'
 import { followRegistration } from './registration.ts'
 import { createExemptions } from './policy/exemptions.ts'
+import { deniesNewPods } from './policy/flaggedImages.ts'
 import { cachePolicies } from './policy/policyCache.ts'
 import { parseReference } from './kube/reference.ts'
 import type { ObjectMeta } from './kube/types.ts'
@@ -132,7 +133,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
   // Two servers on one machine, told apart by --port alone, must not fight for the port that neither was told.
   const alertsPort = options.alertsPort ?? (options.port === undefined ? config.alerts.port : 0)
   let verdictsChanged: (() => void) | undefined
-  let deniesNewPods: (namespace: string, images: readonly string[]) => boolean = () => false
+  let denies: (namespace: string, images: readonly string[]) => boolean = () => false
   const alertThread = await startAlertThread({
     options: {
       config,
@@ -150,7 +151,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       observer.verdictsIndexed(index.size())
       verdictsChanged?.()
     },
-    denies: (namespace, images) => deniesNewPods(namespace, images),
+    denies: (namespace, images) => denies(namespace, images),
     onEnded: (reason) => observer.alertThreadEnded(reason),
   }).catch(async (error: unknown) => {
     await Promise.all([view.stop(), certificates.stop()])
@@ -180,9 +181,11 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     now: () => performance.now(),
     clock: () => Date.now(),
   }
-  deniesNewPods = (namespace, images) =>
-    context.resolvePolicy(view.cached(namespace) ?? {}).quarantine === 'enforce' &&
-    images.some((image) => context.findFlagged(image, namespace)?.phase === 'denying')
+  denies = (namespace, images) =>
+    deniesNewPods(
+      images.flatMap((image) => context.findFlagged(image, namespace) ?? []),
+      context.resolvePolicy(view.cached(namespace) ?? {}),
+    )
   collectGarbage()
   const { liveness, readiness } = healthChecks({ certificates, view, alertThread, isStopping: () => isStopping })
   const logLevel = createLogLevel({

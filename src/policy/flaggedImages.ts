@@ -46,5 +46,7 @@ export const findFlaggedImages = (
 }
 
 /** Whether new pods with one of these images are denied in the namespace: then a way back is of use. */
-export const deniesNewPods = (flagged: readonly FlaggedUse[], { quarantine }: NamespacePolicy): boolean =>
-  quarantine === 'enforce' && flagged.some(({ phase }) => phase === 'denying')
+export const deniesNewPods = (
+  flagged: readonly Pick<FlaggedImage, 'phase'>[],
+  { quarantine }: Pick<NamespacePolicy, 'quarantine'>,
+): boolean => quarantine === 'enforce' && flagged.some(({ phase }) => phase === 'denying')

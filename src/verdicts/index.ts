@@ -35,12 +35,7 @@ export function createVerdictIndex(verdicts: readonly ImageVerdict[] = []): Verd
     apply: ({ name, verdict }) => (verdict === undefined ? index.delete(name) : index.set(withShared(verdict, share))),
     size: () => index.size(),
     list: () => [...index.values()],
-    find: (image, now, namespace) => {
-      // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
-      const named = index.withReference(image.normalized)
-      const pinned = image.digest === undefined ? [] : index.withDigest(image.digest)
-      return strictest(pinned.length === 0 ? named : [...pinned, ...named], now, namespace)
-    },
+    find: (image, now, namespace) => strictest(index.ofImage(image), now, namespace),
   }
 }
 

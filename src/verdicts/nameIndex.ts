@@ -1,5 +1,7 @@
 /** Finds things by the names of images: digests and normalised references. In memory, constant time, small: there may be 100,000. */
 
+import type { ImageReference } from './name.ts'
+
 /** Something with a name of its own that stands for an image. */
 export interface Named {
   readonly name: string
@@ -15,6 +17,8 @@ export interface NameIndex<Entry extends Named> {
   withDigest(digest: string): readonly Entry[]
   /** By normalised reference. */
   withReference(reference: string): readonly Entry[]
+  /** Of an image: by the digest that it is pinned to, then by its name. */
+  ofImage(image: Pick<ImageReference, 'digest' | 'normalized'>): readonly Entry[]
   size(): number
   values(): Iterable<Entry>
 }
@@ -45,6 +49,12 @@ export function createNameIndex<Entry extends Named>(): NameIndex<Entry> {
     get: (name) => byName.get(name),
     withDigest: (digest) => valuesAt(byDigest, digest),
     withReference: (reference) => valuesAt(byReference, reference),
+    ofImage: ({ digest, normalized }) => {
+      // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
+      const named = valuesAt(byReference, normalized)
+      const pinned = digest === undefined ? NONE : valuesAt(byDigest, digest)
+      return pinned.length === 0 ? named : [...pinned, ...named]
+    },
     size: () => byName.size,
     values: () => byName.values(),
   }

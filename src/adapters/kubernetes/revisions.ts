@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { readHead, readRevisions, REVISION_KINDS } from '../../kube/revisions.ts'
-import type { ReadHistory, RevisedWorkload, RevisionHistory } from '../../kube/revisions.ts'
+import type { ReadHistory, RevisedWorkload, RevisionHistory, WorkloadHead } from '../../kube/revisions.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { tokenBucket } from './tokenBucket.ts'
@@ -30,18 +30,26 @@ const MAX_BYTES = 1024 * 1024
 /** Ten is what workloads keep by default. Where there are more than this, nobody could say which is the last good one. */
 const MAX_REVISIONS = 100
 
+/** A workload and the objects that hold its revisions, as the API server has them. */
+export interface ReadWorkload {
+  readonly object: unknown
+  readonly head: WorkloadHead
+  readonly revisions: readonly unknown[]
+}
+
 /**
- * Reads the workload and its revisions. Undefined: there is no such workload, it has too many revisions, or they are too large.
- * @throws KubernetesError where it cannot be read
+ * Undefined: there is no such workload, it is paused, or has too many revisions.
+ * @throws KubernetesError where it cannot be read, or is too large
  */
-export async function readHistory(
+export async function readWorkload(
   client: Pick<KubernetesClient, 'request'>,
   { kind, namespace, name }: RevisedWorkload,
-): Promise<RevisionHistory | undefined> {
+): Promise<ReadWorkload | undefined> {
   const { resource, revisions } = REVISION_KINDS[kind]
   const folder = `/apis/apps/v1/namespaces/${namespace}`
   const settings = { timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES }
-  const head = readHead(kind, await client.request('GET', `${folder}/${resource}/${name}`, settings))
+  const object = await client.request('GET', `${folder}/${resource}/${name}`, settings)
+  const head = readHead(kind, object)
   if (head === undefined) return undefined
   const query = { labelSelector: head.selector, limit: String(MAX_REVISIONS) }
   const list = (await client.request('GET', `${folder}/${revisions}`, { ...settings, query })) as {
@@ -49,8 +57,21 @@ export async function readHistory(
     readonly metadata?: { readonly continue?: unknown } | null
   }
   if (list.metadata?.continue) return undefined
-  const items = Array.isArray(list.items) ? (list.items as readonly unknown[]) : []
-  return { uid: head.uid, images: head.images, revisions: readRevisions(kind, head.uid, items) }
+  return { object, head, revisions: Array.isArray(list.items) ? (list.items as readonly unknown[]) : [] }
+}
+
+/**
+ * What the workload runs and could go back to. Undefined as readWorkload.
+ * @throws KubernetesError where it cannot be read
+ */
+export async function readHistory(
+  client: Pick<KubernetesClient, 'request'>,
+  workload: RevisedWorkload,
+): Promise<RevisionHistory | undefined> {
+  const read = await readWorkload(client, workload)
+  if (read === undefined) return undefined
+  const { head, revisions } = read
+  return { uid: head.uid, images: head.images, revisions: readRevisions(workload.kind, head.uid, revisions) }
 }
 
 /** Reads each workload at most every ten seconds. At once undefined where too much is asked. */

@@ -3,13 +3,13 @@
  * that a ControllerRevision holds.
  */
 import { isObject } from '../../kube/shape.ts'
-import { readHead, revisionObject, REVISION_KINDS } from '../../kube/revisions.ts'
+import { revisionObject, REVISION_KINDS } from '../../kube/revisions.ts'
 import type { Rollback } from '../../verdicts/rollback.ts'
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
+import { readWorkload } from './revisions.ts'
 
 const TIMEOUT_MS = 10_000
-const MAX_BYTES = 4 * 1024 * 1024
 /** Set by the Deployment controller on its ReplicaSets; not of the author's template. */
 const HASH_LABEL = 'pod-template-hash'
 
@@ -19,27 +19,19 @@ const HASH_LABEL = 'pod-template-hash'
  */
 export async function undoRollout(
   client: Pick<KubernetesClient, 'request'>,
-  { workload: { kind, namespace, name }, uid, revision, from }: Rollback,
+  { workload, uid, revision, from }: Rollback,
 ): Promise<'rolled-back' | 'changed'> {
-  const { resource, revisions } = REVISION_KINDS[kind]
-  const folder = `/apis/apps/v1/namespaces/${namespace}`
-  const path = `${folder}/${resource}/${name}`
-  const settings = { timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES }
-  const object = await client.request('GET', path, settings)
-  const head = readHead(kind, object)
-  const resourceVersion = (object as { readonly metadata?: { readonly resourceVersion?: unknown } }).metadata
-    ?.resourceVersion
-  if (head?.uid !== uid || head.images.toSorted().join('\n') !== from.toSorted().join('\n')) return 'changed'
-  const query = { labelSelector: head.selector }
-  const { items } = (await client.request('GET', `${folder}/${revisions}`, { ...settings, query })) as {
-    readonly items?: unknown
-  }
-  const found = revisionObject(kind, uid, Array.isArray(items) ? (items as readonly unknown[]) : [], revision)
+  const { kind, namespace, name } = workload
+  const read = await readWorkload(client, workload)
+  const isSame = read?.head.uid === uid && read.head.images.toSorted().join('\n') === from.toSorted().join('\n')
+  if (read === undefined || !isSame) return 'changed'
+  const { resourceVersion } = (read.object as { readonly metadata: { readonly resourceVersion?: unknown } }).metadata
+  const found = revisionObject(kind, uid, read.revisions, revision)
   if (found === undefined) return 'changed'
   const patch = kind === 'Deployment' ? { spec: { template: { $patch: 'replace', ...ownTemplate(found) } } } : found
   try {
-    await client.request('PATCH', path, {
-      ...settings,
+    await client.request('PATCH', `/apis/apps/v1/namespaces/${namespace}/${REVISION_KINDS[kind].resource}/${name}`, {
+      timeoutMs: TIMEOUT_MS,
       query: { fieldManager: 'drawbridge-rollback' },
       contentType: 'application/strategic-merge-patch+json',
       // Whoever changed it meanwhile knows more.
