@@ -1,6 +1,7 @@
 /** What the admission endpoints share: from bytes to a request with its namespace's policy, under a deadline that always answers. */
 import type { AdmissionRequest, AdmissionResponse, Labels, ObjectMeta } from '../src/kube/types.ts'
 import { matchesLabels } from '../src/kube/labelSelector.ts'
+import { decodeWithoutManagedFields } from '../src/kube/managedFields.ts'
 import { LABEL } from '../src/kube/names.ts'
 import type { KnownNode } from '../src/kube/nodes.ts'
 import { carriesPodTemplate } from '../src/kube/podTemplate.ts'
@@ -201,7 +202,7 @@ export async function answerBody(
   const started = context.now()
   let json: unknown
   try {
-    json = JSON.parse(body.toString('utf8'))
+    json = JSON.parse(decodeWithoutManagedFields(body))
   } catch {
     const reason =
       body.length === 0

@@ -1,7 +1,10 @@
 /** How many bytes of bodies may be under way together, so that nobody can fill the memory. */
+import { UnderWay } from './underWay.ts'
 
 /** A body that is not here yet. */
 interface Arriving {
+  /** Counted up from the first. */
+  readonly number: number
   /** Bytes that it is counted as. */
   readonly length: number
   readonly giveWay: () => void
@@ -24,17 +27,22 @@ export interface BodyBound {
   admit(length: number, giveWay: () => void): HeldBody | undefined
 }
 
-/** Of several the oldest: sets keep the order of insertion. */
+/** Of several the oldest. */
 function largest(arriving: Iterable<Arriving>): Arriving | undefined {
   let found: Arriving | undefined
-  for (const one of arriving) if (found === undefined || one.length > found.length) found = one
+  for (const one of arriving) {
+    const isBetter =
+      found === undefined || one.length > found.length || (one.length === found.length && one.number < found.number)
+    if (isBetter) found = one
+  }
   return found
 }
 
 /** @param limit in bytes, of all bodies together, counted as what they say they will be */
 export function createBodyBound(limit: number): BodyBound {
   let inFlight = 0
-  const arriving = new Set<Arriving>()
+  let admitted = 0
+  const arriving = new UnderWay<Arriving>()
   return {
     admit(length, giveWay) {
       if (inFlight + length > limit) {
@@ -47,17 +55,17 @@ export function createBodyBound(limit: number): BodyBound {
       const release = (): void => {
         inFlight -= counted
         counted = 0
-        arriving.delete(one)
+        arrived()
       }
-      const one: Arriving = {
+      const arrived = arriving.add({
         length,
+        number: admitted++,
         giveWay() {
           release()
           giveWay()
         },
-      }
-      arriving.add(one)
-      return { arrived: () => void arriving.delete(one), release }
+      })
+      return { arrived, release }
     },
   }
 }

@@ -4,6 +4,7 @@ import type { Server } from 'node:https'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createConnectionBound } from './connectionBound.ts'
+import { UnderWay } from './underWay.ts'
 
 export interface ListenerOptions {
   readonly name: string
@@ -49,7 +50,7 @@ const MAXIMUM_CONNECTIONS = 4096
 /** Starts listening; rejects with a message that says which option to change when the port is taken. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   let draining = false
-  const underWay = new Set<ServerResponse>()
+  const underWay = new UnderWay<ServerResponse>()
   const refuseKeepAlive = (): void => {
     draining = true
     for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close')
@@ -69,8 +70,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       handshakeTimeout: options.handshakeMilliseconds ?? HANDSHAKE_MILLISECONDS,
     },
     (request: IncomingMessage, response: ServerResponse) => {
-      underWay.add(response)
-      response.once('close', () => underWay.delete(response))
+      response.once('close', underWay.add(response))
       if (draining) response.setHeader('Connection', 'close')
       if (options.clientCa !== undefined) {
         response.once('finish', () => {
