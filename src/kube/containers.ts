@@ -13,25 +13,29 @@ export interface ContainerVisit {
 /** Paths of the first containers of a list: nearly every pod needs no other, and every check asks for them. */
 const pathsOf = (list: string): readonly string[] => Array.from({ length: 16 }, (_, index) => `spec.${list}[${index}]`)
 
-const LISTS = [
-  { kind: 'init', list: 'initContainers', paths: pathsOf('initContainers') },
-  { kind: 'container', list: 'containers', paths: pathsOf('containers') },
-  { kind: 'ephemeral', list: 'ephemeralContainers', paths: pathsOf('ephemeralContainers') },
-] as const
+type Visit = (container: Container, path: string, kind: ContainerKind) => void
+
+/** Visits one of the three lists. */
+const visitorOf = (kind: ContainerKind, list: string): ((containers: readonly Container[], visit: Visit) => void) => {
+  const paths = pathsOf(list)
+  return (containers, visit) => {
+    for (let index = 0; index < containers.length; index++)
+      visit(containers[index] as Container, paths[index] ?? `spec.${list}[${index}]`, kind)
+  }
+}
+
+const visitInit = visitorOf('init', 'initContainers')
+const visitNormal = visitorOf('container', 'containers')
+const visitEphemeral = visitorOf('ephemeral', 'ephemeralContainers')
 
 /**
  * Calls `visit` for every container of a pod: init (with sidecars), normal, ephemeral, in this order. The only way that checks reach containers, so
  * that none forgets a kind. Expects a spec that passed `checkPodShape`.
  */
-export const visitContainers = (
-  spec: PodSpec,
-  visit: (container: Container, path: string, kind: ContainerKind) => void,
-): void => {
-  for (const { kind, list, paths } of LISTS) {
-    const containers = spec[list] ?? []
-    for (let index = 0; index < containers.length; index++)
-      visit(containers[index] as Container, paths[index] ?? `spec.${list}[${index}]`, kind)
-  }
+export const visitContainers = ({ initContainers, containers, ephemeralContainers }: PodSpec, visit: Visit): void => {
+  if (initContainers != null) visitInit(initContainers, visit)
+  visitNormal(containers, visit)
+  if (ephemeralContainers != null) visitEphemeral(ephemeralContainers, visit)
 }
 
 /** What `visitContainers` visits, as a list. */

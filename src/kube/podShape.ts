@@ -1,112 +1,172 @@
-import { compileShape, type Mismatch, type Shape } from './shape.ts'
+import {
+  anyObject,
+  boolean,
+  filledList,
+  integer,
+  list,
+  map,
+  object,
+  required,
+  requiredString,
+  string,
+  strings,
+} from './shape.ts'
+import type { Mismatch, Shape } from './shape.ts'
 import { printable } from './text.ts'
 
-const localProfile: Shape = { fields: { type: 'string', localhostProfile: 'string' } }
-const seLinuxOptions: Shape = { fields: { user: 'string', role: 'string', type: 'string', level: 'string' } }
-const windowsOptions: Shape = { fields: { hostProcess: 'boolean', runAsUserName: 'string' } }
+const localProfile = object(
+  (profile) => string(profile['type'], '.type') ?? string(profile['localhostProfile'], '.localhostProfile'),
+)
+const seLinuxOptions = object(
+  (options) =>
+    string(options['user'], '.user') ??
+    string(options['role'], '.role') ??
+    string(options['type'], '.type') ??
+    string(options['level'], '.level'),
+)
+const windowsOptions = object(
+  (options) => boolean(options['hostProcess'], '.hostProcess') ?? string(options['runAsUserName'], '.runAsUserName'),
+)
 
-const host: Shape = { fields: { host: 'string' } }
-const handler: Shape = { fields: { httpGet: host, tcpSocket: host } }
+const host = object((action) => string(action['host'], '.host'))
+const handler = object((action) => host(action['httpGet'], '.httpGet') ?? host(action['tcpSocket'], '.tcpSocket'))
 
-const container: Shape = {
-  fields: {
-    name: 'string',
-    image: 'string',
-    command: { list: 'string' },
-    args: { list: 'string' },
-    ports: { list: { fields: { hostPort: 'integer', containerPort: 'integer' } } },
-    securityContext: {
-      fields: {
-        privileged: 'boolean',
-        allowPrivilegeEscalation: 'boolean',
-        capabilities: { fields: { add: { list: 'string' }, drop: { list: 'string' } } },
-        procMount: 'string',
-        readOnlyRootFilesystem: 'boolean',
-        runAsNonRoot: 'boolean',
-        runAsUser: 'integer',
-        runAsGroup: 'integer',
-        seLinuxOptions,
-        seccompProfile: localProfile,
-        appArmorProfile: localProfile,
-        windowsOptions,
-      },
-    },
-    livenessProbe: handler,
-    readinessProbe: handler,
-    startupProbe: handler,
-    lifecycle: { fields: { postStart: handler, preStop: handler } },
-    restartPolicy: 'string',
-    volumeMounts: { list: { fields: { name: 'string', readOnly: 'boolean' } } },
-  },
-  required: ['name'],
-}
+const capabilities = object((sets) => strings(sets['add'], '.add') ?? strings(sets['drop'], '.drop'))
 
-const spec: Shape = {
-  fields: {
-    containers: { list: container, atLeastOne: true },
-    initContainers: { list: container },
-    ephemeralContainers: { list: container },
-    volumes: {
-      list: {
-        fields: {
-          name: 'string',
-          hostPath: { fields: { path: 'string' } },
-          image: { fields: { reference: 'string' } },
-          projected: {
-            fields: { sources: { list: { fields: { serviceAccountToken: { fields: { audience: 'string' } } } } } },
-          },
-        },
-        required: ['name'],
-        // Every volume type is an object: a type that is a text would otherwise pass as `emptyDir`.
-        others: 'object',
-      },
-    },
-    securityContext: {
-      fields: {
-        runAsNonRoot: 'boolean',
-        runAsUser: 'integer',
-        runAsGroup: 'integer',
-        fsGroup: 'integer',
-        supplementalGroups: { list: 'integer' },
-        seLinuxOptions,
-        seccompProfile: localProfile,
-        appArmorProfile: localProfile,
-        windowsOptions,
-        sysctls: { list: { fields: { name: 'string', value: 'string' }, required: ['name'] } },
-      },
-    },
-    hostNetwork: 'boolean',
-    hostPID: 'boolean',
-    hostIPC: 'boolean',
-    hostUsers: 'boolean',
-    serviceAccountName: 'string',
-    serviceAccount: 'string',
-    automountServiceAccountToken: 'boolean',
-    nodeName: 'string',
-    os: { fields: { name: 'string' } },
-    runtimeClassName: 'string',
-  },
-  required: ['containers'],
-}
+const containerSecurity = object(
+  (context) =>
+    boolean(context['privileged'], '.privileged') ??
+    boolean(context['allowPrivilegeEscalation'], '.allowPrivilegeEscalation') ??
+    capabilities(context['capabilities'], '.capabilities') ??
+    string(context['procMount'], '.procMount') ??
+    boolean(context['readOnlyRootFilesystem'], '.readOnlyRootFilesystem') ??
+    boolean(context['runAsNonRoot'], '.runAsNonRoot') ??
+    integer(context['runAsUser'], '.runAsUser') ??
+    integer(context['runAsGroup'], '.runAsGroup') ??
+    seLinuxOptions(context['seLinuxOptions'], '.seLinuxOptions') ??
+    localProfile(context['seccompProfile'], '.seccompProfile') ??
+    localProfile(context['appArmorProfile'], '.appArmorProfile') ??
+    windowsOptions(context['windowsOptions'], '.windowsOptions'),
+)
 
-const metadata: Shape = {
-  fields: {
-    name: 'string',
-    generateName: 'string',
-    namespace: 'string',
-    uid: 'string',
-    labels: { map: 'string' },
-    annotations: { map: 'string' },
-    ownerReferences: {
-      list: {
-        fields: { apiVersion: 'string', kind: 'string', name: 'string', uid: 'string', controller: 'boolean' },
-        required: ['kind', 'name'],
-      },
-    },
-  },
-}
+/** A list whose every element is an object. */
+const objects = (shape: Shape): Shape => list(required('an object', shape))
 
-const checkBoth = compileShape({ fields: { metadata, spec }, required: ['metadata', 'spec'] })
+const ports = objects(
+  object((port) => integer(port['hostPort'], '.hostPort') ?? integer(port['containerPort'], '.containerPort')),
+)
+const volumeMounts = objects(
+  object((mount) => string(mount['name'], '.name') ?? boolean(mount['readOnly'], '.readOnly')),
+)
+const lifecycle = object((hooks) => handler(hooks['postStart'], '.postStart') ?? handler(hooks['preStop'], '.preStop'))
+
+const container = required(
+  'an object',
+  object(
+    (fields) =>
+      requiredString(fields['name'], '.name') ??
+      string(fields['image'], '.image') ??
+      strings(fields['command'], '.command') ??
+      strings(fields['args'], '.args') ??
+      ports(fields['ports'], '.ports') ??
+      containerSecurity(fields['securityContext'], '.securityContext') ??
+      handler(fields['livenessProbe'], '.livenessProbe') ??
+      handler(fields['readinessProbe'], '.readinessProbe') ??
+      handler(fields['startupProbe'], '.startupProbe') ??
+      lifecycle(fields['lifecycle'], '.lifecycle') ??
+      string(fields['restartPolicy'], '.restartPolicy') ??
+      volumeMounts(fields['volumeMounts'], '.volumeMounts'),
+  ),
+)
+const containers = list(container)
+const filledContainers = filledList(container)
+
+const hostPath = object((source) => string(source['path'], '.path'))
+const imageVolume = object((source) => string(source['reference'], '.reference'))
+const tokenSource = object((token) => string(token['audience'], '.audience'))
+const projectedSources = objects(object((source) => tokenSource(source['serviceAccountToken'], '.serviceAccountToken')))
+const projected = object((source) => projectedSources(source['sources'], '.sources'))
+
+/** Every volume type is an object: a type that is a text would otherwise pass as `emptyDir`. */
+const volumeTypes = map(anyObject, new Set(['name']))
+const volumes = objects(
+  object(
+    (volume) =>
+      requiredString(volume['name'], '.name') ??
+      hostPath(volume['hostPath'], '.hostPath') ??
+      imageVolume(volume['image'], '.image') ??
+      projected(volume['projected'], '.projected') ??
+      volumeTypes(volume, ''),
+  ),
+)
+
+const sysctls = objects(
+  object((sysctl) => requiredString(sysctl['name'], '.name') ?? string(sysctl['value'], '.value')),
+)
+const integers = list(required('an integer', integer))
+
+const podSecurity = object(
+  (context) =>
+    boolean(context['runAsNonRoot'], '.runAsNonRoot') ??
+    integer(context['runAsUser'], '.runAsUser') ??
+    integer(context['runAsGroup'], '.runAsGroup') ??
+    integer(context['fsGroup'], '.fsGroup') ??
+    integers(context['supplementalGroups'], '.supplementalGroups') ??
+    seLinuxOptions(context['seLinuxOptions'], '.seLinuxOptions') ??
+    localProfile(context['seccompProfile'], '.seccompProfile') ??
+    localProfile(context['appArmorProfile'], '.appArmorProfile') ??
+    windowsOptions(context['windowsOptions'], '.windowsOptions') ??
+    sysctls(context['sysctls'], '.sysctls'),
+)
+const operatingSystem = object((os) => string(os['name'], '.name'))
+
+const spec = required(
+  'an object',
+  object(
+    (fields) =>
+      filledContainers(fields['containers'], '.containers') ??
+      containers(fields['initContainers'], '.initContainers') ??
+      containers(fields['ephemeralContainers'], '.ephemeralContainers') ??
+      volumes(fields['volumes'], '.volumes') ??
+      podSecurity(fields['securityContext'], '.securityContext') ??
+      boolean(fields['hostNetwork'], '.hostNetwork') ??
+      boolean(fields['hostPID'], '.hostPID') ??
+      boolean(fields['hostIPC'], '.hostIPC') ??
+      boolean(fields['hostUsers'], '.hostUsers') ??
+      string(fields['serviceAccountName'], '.serviceAccountName') ??
+      string(fields['serviceAccount'], '.serviceAccount') ??
+      boolean(fields['automountServiceAccountToken'], '.automountServiceAccountToken') ??
+      string(fields['nodeName'], '.nodeName') ??
+      operatingSystem(fields['os'], '.os') ??
+      string(fields['runtimeClassName'], '.runtimeClassName'),
+  ),
+)
+
+const texts = map(string)
+const ownerReferences = objects(
+  object(
+    (owner) =>
+      string(owner['apiVersion'], '.apiVersion') ??
+      requiredString(owner['kind'], '.kind') ??
+      requiredString(owner['name'], '.name') ??
+      string(owner['uid'], '.uid') ??
+      boolean(owner['controller'], '.controller'),
+  ),
+)
+
+const metadata = required(
+  'an object',
+  object(
+    (fields) =>
+      string(fields['name'], '.name') ??
+      string(fields['generateName'], '.generateName') ??
+      string(fields['namespace'], '.namespace') ??
+      string(fields['uid'], '.uid') ??
+      texts(fields['labels'], '.labels') ??
+      texts(fields['annotations'], '.annotations') ??
+      ownerReferences(fields['ownerReferences'], '.ownerReferences'),
+  ),
+)
 
 /**
  * Whether `metadata` and `spec` of a pod (or of a template) may be treated as `ObjectMeta` and `PodSpec` (types.ts).
@@ -117,7 +177,7 @@ const checkBoth = compileShape({ fields: { metadata, spec }, required: ['metadat
  * Null counts as absent, so whoever reads a field afterwards must expect null. Linear in the object; never throws.
  */
 export const checkPodShape = (podMetadata: unknown, podSpec: unknown, rootPath: string): string | undefined => {
-  const mismatch = checkBoth({ metadata: podMetadata, spec: podSpec })
+  const mismatch = metadata(podMetadata, '.metadata') ?? spec(podSpec, '.spec')
   return mismatch && describeMismatch(mismatch, rootPath)
 }
 

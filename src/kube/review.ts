@@ -1,5 +1,5 @@
 import { describeMismatch } from './podShape.ts'
-import { compileShape, isObject, type Shape } from './shape.ts'
+import { boolean, isObject, object, required, requiredString, string, strings } from './shape.ts'
 import { printable } from './text.ts'
 import type { AdmissionRequest, AdmissionResponse, GroupVersionKind, GroupVersionResource, Operation } from './types.ts'
 
@@ -7,24 +7,47 @@ export const REVIEW_API_VERSION = 'admission.k8s.io/v1'
 
 const OPERATIONS: readonly string[] = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT'] satisfies readonly Operation[]
 
-const request: Shape = {
-  fields: {
-    uid: 'string',
-    kind: { fields: { group: 'string', version: 'string', kind: 'string' }, required: ['kind'] },
-    resource: { fields: { group: 'string', version: 'string', resource: 'string' }, required: ['resource'] },
-    subResource: 'string',
-    name: 'string',
-    namespace: 'string',
-    operation: 'string',
-    userInfo: { fields: { username: 'string', groups: { list: 'string' } } },
-    dryRun: 'boolean',
-  },
-  required: ['uid', 'kind', 'resource', 'operation'],
-}
+const kindShape = required(
+  'an object',
+  object(
+    (fields) =>
+      string(fields['group'], '.group') ??
+      string(fields['version'], '.version') ??
+      requiredString(fields['kind'], '.kind'),
+  ),
+)
+const resourceShape = required(
+  'an object',
+  object(
+    (fields) =>
+      string(fields['group'], '.group') ??
+      string(fields['version'], '.version') ??
+      requiredString(fields['resource'], '.resource'),
+  ),
+)
+const userInfoShape = object(
+  (fields) => string(fields['username'], '.username') ?? strings(fields['groups'], '.groups'),
+)
+const requestShape = required(
+  'an object',
+  object(
+    (fields) =>
+      requiredString(fields['uid'], '.uid') ??
+      kindShape(fields['kind'], '.kind') ??
+      resourceShape(fields['resource'], '.resource') ??
+      string(fields['subResource'], '.subResource') ??
+      string(fields['name'], '.name') ??
+      string(fields['namespace'], '.namespace') ??
+      requiredString(fields['operation'], '.operation') ??
+      userInfoShape(fields['userInfo'], '.userInfo') ??
+      boolean(fields['dryRun'], '.dryRun'),
+  ),
+)
 
-const checkRequest = compileShape({ fields: { request }, required: ['request'] })
+/** For what is put together field by field: this runs for every review, and spreading what is mostly empty costs more than reading it. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** The fields as `checkRequest` leaves them: their types are right, but absent may be null or missing. */
+/** The fields as `requestShape` leaves them: their types are right, but absent may be null or missing. */
 interface RawRequest {
   readonly uid: string
   readonly kind: Partial<GroupVersionKind>
@@ -58,7 +81,7 @@ export const readAdmissionReview = (json: unknown): ReadReview => {
   if (apiVersion !== REVIEW_API_VERSION) {
     return { error: `wanted apiVersion ${REVIEW_API_VERSION}, found ${quote(apiVersion)}` }
   }
-  const mismatch = checkRequest(json)
+  const mismatch = requestShape(json['request'], '.request')
   if (mismatch) return { error: `malformed AdmissionReview: ${describeMismatch(mismatch, '')}`, ...uidOf(json) }
   const raw = json['request'] as RawRequest
   if (raw.uid === '') return { error: 'malformed AdmissionReview: request.uid is empty' }
@@ -101,61 +124,52 @@ export interface Decision {
 }
 
 /** The response for a decision (a `Judgement` is one). Empty warnings and annotations are left out. */
-export const decisionResponse = (uid: string, decision: Decision): AdmissionResponse => ({
-  uid,
-  allowed: decision.allowed,
-  ...(decision.allowed
-    ? {}
-    : {
-        status: {
-          code: decision.code,
-          reason: REASONS.get(decision.code) ?? 'Forbidden',
-          message: decision.message,
-        },
-      }),
-  ...(decision.warnings?.length ? { warnings: decision.warnings } : {}),
-  ...(decision.auditAnnotations && Object.keys(decision.auditAnnotations).length > 0
-    ? { auditAnnotations: decision.auditAnnotations }
-    : {}),
-})
+export const decisionResponse = (uid: string, decision: Decision): AdmissionResponse => {
+  const { allowed, code, message, warnings, auditAnnotations } = decision
+  const response: Writable<AdmissionResponse> = { uid, allowed }
+  if (!allowed) response.status = { code, reason: REASONS.get(code) ?? 'Forbidden', message }
+  if (warnings !== undefined && warnings.length > 0) response.warnings = warnings
+  if (auditAnnotations !== undefined && Object.keys(auditAnnotations).length > 0)
+    response.auditAnnotations = auditAnnotations
+  return response
+}
 
 /** The response for a mutation: allowed, with a JSON Patch (RFC 6902) when there is anything to change. */
 export const patchResponse = (
   uid: string,
   patch: readonly object[],
   warnings: readonly string[] = [],
-): AdmissionResponse => ({
-  uid,
-  allowed: true,
-  ...(warnings.length > 0 && { warnings }),
-  ...(patch.length === 0
-    ? {}
-    : { patchType: 'JSONPatch' as const, patch: Buffer.from(JSON.stringify(patch), 'utf8').toString('base64') }),
-})
+): AdmissionResponse => {
+  const response: Writable<AdmissionResponse> = { uid, allowed: true }
+  if (warnings.length > 0) response.warnings = warnings
+  if (patch.length > 0) {
+    response.patchType = 'JSONPatch'
+    response.patch = Buffer.from(JSON.stringify(patch), 'utf8').toString('base64')
+  }
+  return response
+}
 
 /** Whether a kubelet asks: the only requester whose mirror pod annotation means anything. */
 export const isNodeRequest = (admission: Pick<AdmissionRequest, 'userInfo'>): boolean =>
   admission.userInfo?.groups?.includes('system:nodes') ?? false
 
-const clean = (raw: RawRequest): AdmissionRequest => ({
-  uid: raw.uid,
-  kind: { group: raw.kind.group ?? '', version: raw.kind.version ?? '', kind: raw.kind.kind ?? '' },
-  resource: {
-    group: raw.resource.group ?? '',
-    version: raw.resource.version ?? '',
-    resource: raw.resource.resource ?? '',
-  },
-  operation: raw.operation,
-  object: raw.object ?? undefined,
-  oldObject: raw.oldObject ?? undefined,
-  ...(raw.subResource ? { subResource: raw.subResource } : {}),
-  ...(raw.name ? { name: raw.name } : {}),
-  ...(raw.namespace ? { namespace: raw.namespace } : {}),
-  ...(raw.dryRun == null ? {} : { dryRun: raw.dryRun }),
-  ...(raw.userInfo == null
-    ? {}
-    : { userInfo: { username: raw.userInfo.username ?? undefined, groups: raw.userInfo.groups ?? [] } }),
-})
+const clean = (raw: RawRequest): AdmissionRequest => {
+  const { kind, resource, userInfo } = raw
+  const cleaned: Writable<AdmissionRequest> = {
+    uid: raw.uid,
+    kind: { group: kind.group ?? '', version: kind.version ?? '', kind: kind.kind ?? '' },
+    resource: { group: resource.group ?? '', version: resource.version ?? '', resource: resource.resource ?? '' },
+    operation: raw.operation,
+    object: raw.object ?? undefined,
+    oldObject: raw.oldObject ?? undefined,
+  }
+  if (raw.subResource) cleaned.subResource = raw.subResource
+  if (raw.name) cleaned.name = raw.name
+  if (raw.namespace) cleaned.namespace = raw.namespace
+  if (raw.dryRun != null) cleaned.dryRun = raw.dryRun
+  if (userInfo != null) cleaned.userInfo = { username: userInfo.username ?? undefined, groups: userInfo.groups ?? [] }
+  return cleaned
+}
 
 const uidOf = (json: Readonly<Record<string, unknown>>): { readonly uid?: string } => {
   const { request: found } = json

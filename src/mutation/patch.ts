@@ -8,7 +8,28 @@ import type { Addition, PatchOperation } from './types.ts'
  * Additions must not name a field that has a value, nor one another's ancestors: mutations look before they add.
  */
 export const patchOf = (pod: unknown, additions: readonly Addition[]): readonly PatchOperation[] =>
-  operations(pod, additions, 0, '')
+  additions.length === 1 ? [operation(pod, additions[0]!)] : operations(pod, additions, 0, '')
+
+/** What `operations` finds for a single addition, which is what most pods need. */
+const operation = (pod: unknown, { path, value }: Addition): PatchOperation => {
+  let existing = pod
+  let at = ''
+  for (let depth = 0; depth < path.length; depth++) {
+    const step = path[depth]!
+    at += `/${step}`
+    existing =
+      isObject(existing) || Array.isArray(existing) ? (existing as Record<string | number, unknown>)[step] : undefined
+    if (existing == null) return { op: 'add', path: at, value: below(path, depth + 1, value) }
+  }
+  return { op: 'add', path: at, value }
+}
+
+/** A value as it stands below the steps from `depth` on. */
+const below = (path: Addition['path'], depth: number, value: unknown): unknown => {
+  let holder = value
+  for (let index = path.length - 1; index >= depth; index--) holder = { [path[index]!]: holder }
+  return holder
+}
 
 /**
  * What the patch of the same additions makes of `value`, without the detour: a copy where something is added, the same object where not. Every

@@ -30,6 +30,10 @@ export const evaluateProfile = (
 
 const runChecks = (checks: readonly CompiledCheck[], metadata: ObjectMeta, spec: PodSpec): readonly Violation[] => {
   const violations: Violation[] = []
-  for (const { check } of checks) for (const violation of check(metadata, spec)) violations.push(violation)
+  // By index: nearly every check finds nothing, and an iterator costs more than that.
+  for (let index = 0; index < checks.length; index++) {
+    const found = checks[index]!.check(metadata, spec)
+    if (found.length > 0) for (const violation of found) violations.push(violation)
+  }
   return violations
 }

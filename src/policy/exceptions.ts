@@ -6,7 +6,7 @@ import { matchImage, parseImagePattern, type ImageMatch, type ImagePattern } fro
 import { DNS_LABEL, DNS_SUBDOMAIN, EXCEPTION_ANNOTATION, GROUP, VERSION } from '../kube/names.ts'
 import { describeMismatch } from '../kube/podShape.ts'
 import type { ImageReference } from '../kube/reference.ts'
-import { compileShape, isObject } from '../kube/shape.ts'
+import { boolean, filledList, isObject, object, required, requiredString } from '../kube/shape.ts'
 import { printable } from '../kube/text.ts'
 import type { ObjectMeta } from '../kube/types.ts'
 
@@ -45,25 +45,43 @@ const MAX_ANNOTATION = 1024
 const CHECK_ID = /^[A-Za-z][A-Za-z0-9_]{0,62}$/u
 const TIME = /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/u
 
-const textList = { list: 'string', atLeastOne: true } as const
-const SPEC = {
-  namespaces: textList,
-  images: textList,
-  serviceAccounts: textList,
-  checks: textList,
-  reason: 'string',
-  expiresAt: 'string',
-  suspended: 'boolean',
-} as const
-const checkShape = compileShape({
-  fields: {
-    apiVersion: 'string',
-    kind: 'string',
-    metadata: { fields: { name: 'string' }, required: ['name'] },
-    spec: { fields: SPEC, required: Object.keys(SPEC).filter((key) => key !== 'suspended') },
-  },
-  required: ['apiVersion', 'kind', 'metadata', 'spec'],
-})
+const filledStrings = filledList(requiredString)
+const metadataShape = required(
+  'an object',
+  object((fields) => requiredString(fields['name'], '.name')),
+)
+const specShape = required(
+  'an object',
+  object(
+    (fields) =>
+      filledStrings(fields['namespaces'], '.namespaces') ??
+      filledStrings(fields['images'], '.images') ??
+      filledStrings(fields['serviceAccounts'], '.serviceAccounts') ??
+      filledStrings(fields['checks'], '.checks') ??
+      requiredString(fields['reason'], '.reason') ??
+      requiredString(fields['expiresAt'], '.expiresAt') ??
+      boolean(fields['suspended'], '.suspended'),
+  ),
+)
+const exceptionShape = required(
+  'an object',
+  object(
+    (fields) =>
+      requiredString(fields['apiVersion'], '.apiVersion') ??
+      requiredString(fields['kind'], '.kind') ??
+      metadataShape(fields['metadata'], '.metadata') ??
+      specShape(fields['spec'], '.spec'),
+  ),
+)
+const SPEC_KEYS: ReadonlySet<string> = new Set([
+  'namespaces',
+  'images',
+  'serviceAccounts',
+  'checks',
+  'reason',
+  'expiresAt',
+  'suspended',
+])
 
 interface RawException {
   readonly apiVersion: string
@@ -81,22 +99,22 @@ interface RawException {
 }
 
 /** Whether an object claims to be an AdmissionException, whatever its version. */
-export const isAdmissionException = (object: { readonly apiVersion: string; readonly kind: string }): boolean =>
-  object.kind === 'AdmissionException' && object.apiVersion.startsWith(`${GROUP}/`)
+export const isAdmissionException = (value: { readonly apiVersion: string; readonly kind: string }): boolean =>
+  value.kind === 'AdmissionException' && value.apiVersion.startsWith(`${GROUP}/`)
 
 /**
  * Reads unknown JSON as an AdmissionException. Linear; never throws. Anything wrong makes the whole object a `problem`, for example
  * `spec.expiresAt: "soon" is no time such as 2026-12-31T00:00:00Z`.
  */
 export const readAdmissionException = (value: unknown): ExceptionReading => {
-  const mismatch = value == null ? { path: '', wanted: 'an object', found: 'nothing' } : checkShape(value)
+  const mismatch = exceptionShape(value, '')
   if (mismatch !== undefined) return { problem: describeMismatch(mismatch, '') }
   const { apiVersion, kind, metadata, spec } = value as RawException
   if (apiVersion !== `${GROUP}/${VERSION}` || kind !== 'AdmissionException')
     return { problem: `${printable(`${apiVersion} ${kind}`, 100)}: wanted ${GROUP}/${VERSION} AdmissionException` }
   if (!DNS_LABEL.test(metadata.name)) return { problem: `metadata.name: ${quote(metadata.name)} is no DNS label` }
 
-  const unknown = Object.keys(spec).find((key) => !Object.hasOwn(SPEC, key))
+  const unknown = Object.keys(spec).find((key) => !SPEC_KEYS.has(key))
   if (unknown !== undefined) return { problem: `spec.${printable(unknown, 60)}: unknown key` }
   const bad =
     badItem(

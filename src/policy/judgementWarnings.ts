@@ -35,7 +35,7 @@ export const podWarnings = (
   subject: Subject,
   violations: readonly Violation[],
 ): readonly string[] =>
-  warn
+  warn && violations.length > 0
     ? profileWarnings(`${nameSubject(subject)} would break profile ${formatProfile(warn)}`, violations, subject.path)
     : []
 

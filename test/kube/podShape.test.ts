@@ -11,6 +11,73 @@ const shapeOf = (json: string, rootPath = ''): string | undefined => {
 const withSpec = (spec: object): string => JSON.stringify({ metadata: {}, spec: { containers: [web], ...spec } })
 const withContainer = (container: object): string => withSpec({ containers: [web, { ...web, ...container }] })
 
+interface Place {
+  readonly path: string
+  readonly value: unknown
+  readonly replace: (pod: object, value: unknown) => void
+}
+
+/** Every value below `root`, with the path that a message names. */
+function placesIn(root: object): readonly Place[] {
+  const walk = (value: unknown, path: string, steps: readonly string[]): readonly Place[] => {
+    const isMap = /\.(labels|annotations)$/u.test(path)
+    const own: Place = {
+      path,
+      value,
+      replace: (pod, replacement) => {
+        const holder = steps.slice(0, -1).reduce((at, step) => at[step] as Json, pod as Json)
+        holder[steps.at(-1)!] = replacement
+      },
+    }
+    if (typeof value !== 'object' || value === null) return [own]
+    const inner = Object.entries(value).flatMap(([key, child]) => {
+      const step = Array.isArray(value) ? `[${key}]` : isMap ? `["${key}"]` : path === '' ? key : `.${key}`
+      return walk(child, `${path}${step}`, [...steps, key])
+    })
+    return path === '' ? inner : [own, ...inner]
+  }
+  return walk(root, '', [])
+}
+
+type Json = Record<string, unknown>
+
+function everyOption(): object {
+  return {
+    seLinuxOptions: { user: 'a', role: 'a', type: 'a', level: 'a' },
+    seccompProfile: { type: 'a', localhostProfile: 'a' },
+    appArmorProfile: { type: 'a', localhostProfile: 'a' },
+    windowsOptions: { hostProcess: true, runAsUserName: 'a' },
+  }
+}
+
+function everyContainer(): object {
+  const handler = { httpGet: { host: 'a' }, tcpSocket: { host: 'a' } }
+  return {
+    name: 'a',
+    image: 'a',
+    command: ['a'],
+    args: ['a'],
+    ports: [{ hostPort: 1, containerPort: 1 }],
+    securityContext: {
+      privileged: true,
+      allowPrivilegeEscalation: true,
+      capabilities: { add: ['a'], drop: ['a'] },
+      procMount: 'a',
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      runAsUser: 1,
+      runAsGroup: 1,
+      ...everyOption(),
+    },
+    livenessProbe: handler,
+    readinessProbe: handler,
+    startupProbe: handler,
+    lifecycle: { postStart: handler, preStop: handler },
+    restartPolicy: 'a',
+    volumeMounts: [{ name: 'a', readOnly: true }],
+  }
+}
+
 describe('checkPodShape', () => {
   const right: Readonly<Record<string, string>> = {
     minimal: withSpec({}),
@@ -115,6 +182,68 @@ describe('checkPodShape', () => {
   for (const [name, json, expected] of wrong) {
     it(`names ${name}`, () => {
       assert.equal(shapeOf(json), expected)
+    })
+  }
+
+  /** Every field that the shape declares, with a value of its type. */
+  const everything = {
+    metadata: {
+      name: 'a',
+      generateName: 'a',
+      namespace: 'a',
+      uid: 'a',
+      labels: { a: 'a' },
+      annotations: { a: 'a' },
+      ownerReferences: [{ apiVersion: 'a', kind: 'a', name: 'a', uid: 'a', controller: true }],
+    },
+    spec: {
+      containers: [everyContainer()],
+      initContainers: [everyContainer()],
+      ephemeralContainers: [everyContainer()],
+      volumes: [
+        {
+          name: 'a',
+          hostPath: { path: 'a' },
+          image: { reference: 'a' },
+          projected: { sources: [{ serviceAccountToken: { audience: 'a' } }] },
+        },
+      ],
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 1,
+        runAsGroup: 1,
+        fsGroup: 1,
+        supplementalGroups: [1],
+        ...everyOption(),
+        sysctls: [{ name: 'a', value: 'a' }],
+      },
+      hostNetwork: true,
+      hostPID: true,
+      hostIPC: true,
+      hostUsers: true,
+      serviceAccountName: 'a',
+      serviceAccount: 'a',
+      automountServiceAccountToken: true,
+      nodeName: 'a',
+      os: { name: 'a' },
+      runtimeClassName: 'a',
+    },
+  }
+  for (const place of placesIn(everything)) {
+    it(`looks at ${place.path}`, () => {
+      // Not structuredClone: what stands in two places would stay one.
+      const broken = JSON.parse(JSON.stringify(everything)) as typeof everything
+      const kind = typeof place.value
+      const wanted = Array.isArray(place.value)
+        ? 'a list'
+        : kind === 'object'
+          ? 'an object'
+          : kind === 'number'
+            ? 'an integer'
+            : `a ${kind}`
+      place.replace(broken, kind === 'boolean' ? 7 : true)
+      const found = kind === 'boolean' ? 'a number' : 'a boolean'
+      assert.equal(checkPodShape(broken.metadata, broken.spec, ''), `${place.path}: wanted ${wanted}, found ${found}`)
     })
   }
 

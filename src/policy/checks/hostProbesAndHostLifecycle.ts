@@ -31,8 +31,20 @@ const handlersOf = (container: Container): readonly (readonly [string, HandlerAc
   ['lifecycle.preStop', container.lifecycle?.preStop],
 ]
 
+const namesHost = (handler: HandlerAction | null | undefined): boolean =>
+  handler != null && Boolean(handler.httpGet?.host || handler.tcpSocket?.host)
+
+/** Says no for nearly every container, without a list of its handlers. */
+const hasHost = ({ livenessProbe, readinessProbe, startupProbe, lifecycle }: Container): boolean =>
+  namesHost(livenessProbe) ||
+  namesHost(readinessProbe) ||
+  namesHost(startupProbe) ||
+  namesHost(lifecycle?.postStart) ||
+  namesHost(lifecycle?.preStop)
+
 const hostProbesAndHostLifecycle_1_34: CheckFunction = (_metadata, spec) =>
   inContainers(RULE, spec, (container, path) => {
+    if (!hasHost(container)) return undefined
     const hosts: { readonly path: string; readonly host: string }[] = []
     for (const [name, handler] of handlersOf(container))
       for (const action of ACTIONS) {
