@@ -28,6 +28,8 @@ const STEPS = [
   { name: 'lint', command: 'npm run --silent lint' },
   { name: 'bundle', command: 'npm run --silent bundle' },
   { name: 'programs for the tests (built once)', command: 'node dist/test/cluster/prepare.js' },
+  // Alone: beside other steps nothing that is measured says anything.
+  { name: 'speed against a bare server', command: 'node dist/test/bench/smoke.js', counts: plainCounts },
 ]
 
 const cluster = 'npm run --silent test:cluster'

@@ -28,6 +28,7 @@ export interface AlertObserver {
   /** A token could not be verified, because the API server could not be asked. */
   tokenReviewFailed(error: unknown): void
   /** One alert was decided; `decision` is an enum, the rest is for the log. */
+  /** Counted each time. Logged each time where it contributed, else at most so often in a second. */
   alertDecided(
     decision: string,
     alert: { readonly rule: string; readonly verdict?: string | undefined; readonly reason?: string | undefined },
@@ -49,6 +50,9 @@ export interface AlertObserver {
   httpError(status: number, error: Error): void
 }
 
+/** Lines a second about alerts that changed nothing: whoever can make a sensor report chooses how many there are. */
+const DECISION_LINES = 20
+
 /**
  * Creates the functions and registers their metrics.
  *
@@ -59,6 +63,7 @@ export function createAlertObserver(
   registry: Registry,
   clock: () => number = () => Date.now(),
 ): AlertObserver {
+  const decided = { second: 0, lines: 0, unlogged: 0 }
   const registers = [registry]
   const items = new Counter({
     name: 'drawbridge_alerts_total',
@@ -214,7 +219,16 @@ export function createAlertObserver(
     },
     alertDecided(decision, { rule, verdict, reason }) {
       decisions.inc({ decision })
-      logger.info({ decision, rule, verdict, reason }, 'alert decided')
+      const second = Math.floor(clock() / 1000)
+      if (second !== decided.second) Object.assign(decided, { second, lines: 0 })
+      if (decision !== 'contributed' && decided.lines >= DECISION_LINES) {
+        decided.unlogged += 1
+        return
+      }
+      const { unlogged } = decided
+      decided.lines += 1
+      decided.unlogged = 0
+      logger.info({ decision, rule, verdict, reason, ...(unlogged > 0 && { unlogged }) }, 'alert decided')
     },
     verdictChanged(name, from, to, reason) {
       // The code before the colon is one of a few; the text after it is not for a label.

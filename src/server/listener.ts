@@ -70,7 +70,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       handshakeTimeout: options.handshakeMilliseconds ?? HANDSHAKE_MILLISECONDS,
     },
     (request: IncomingMessage, response: ServerResponse) => {
-      response.once('close', underWay.add(response))
+      response.on('close', underWay.add(response))
       if (draining) response.setHeader('Connection', 'close')
       if (options.clientCa !== undefined) {
         response.once('finish', () => {

@@ -2,12 +2,13 @@
  * The requests that an API server really sends, answered before express: routing, its request and response objects and its body reader cost about as
  * much as everything else together (docs/performance.md). What is in any way unusual is express's, which answers it as it always did.
  */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import type { BodyBound } from './bodyBound.ts'
 import { answerError, sendReply } from './reply.ts'
 import type { OnError } from './reply.ts'
 import { timeoutMilliseconds } from './reviewHandler.ts'
 import type { ReviewHandler } from './reviewHandler.ts'
+import { announcedJson, readWhole } from './usualBody.ts'
 
 export interface UsualReviews {
   /** By path. */
@@ -56,21 +57,12 @@ function routeFinder(routes: UsualReviews['routes']): (url: string) => Route | u
   }
 }
 
-/** How long the body of a usual request is: JSON, not compressed, announced and not too long. Undefined: it is not usual. */
-function lengthOf({ headers }: IncomingMessage, limit: number): number | undefined {
-  if (headers['content-type'] !== 'application/json' || headers['content-encoding'] !== undefined) return undefined
-  // Node's parser has refused what is no number, and a length beside chunks.
-  const announced = headers['content-length']
-  const length = announced === undefined ? Number.NaN : Number(announced)
-  return length <= limit ? length : undefined
-}
-
 /** Builds the request listener. */
 export function usualReviews({ routes, bound, limit, refuse, onError, otherwise }: UsualReviews): RequestListener {
   const routeOf = routeFinder(routes)
   return (request, response) => {
     const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined
-    const length = route === undefined ? undefined : lengthOf(request, limit)
+    const length = route === undefined ? undefined : announcedJson(request, limit)
     if (route === undefined || length === undefined) {
       otherwise(request, response)
       return
@@ -83,20 +75,14 @@ export function usualReviews({ routes, bound, limit, refuse, onError, otherwise 
       refuse(response)
       return
     }
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      held.arrived()
-      const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-      route.handler(body, route.timeout).then(
-        (reply) => sendReply(response, reply),
-        (error: unknown) => answerError(response, error, onError),
-      )
-    })
-    response.on('close', () => {
-      held.release()
-      if (!request.complete)
-        answerError(response, Object.assign(new Error('request aborted'), { status: 400 }), onError)
+    const failed = (error: unknown): void => answerError(response, error, onError)
+    readWhole(request, response, {
+      take(body) {
+        held.arrived()
+        route.handler(body, route.timeout).then((reply) => sendReply(response, reply), failed)
+      },
+      brokenOff: failed,
+      over: () => held.release(),
     })
   }
 }

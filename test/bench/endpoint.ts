@@ -1,6 +1,7 @@
 /** What one review costs over TLS, against the floor: throughput at 16 connections, latency at one. */
 import { compare, Generator, median, ratioOf } from './paired.ts'
-import type { Measured, Plan } from './paired.ts'
+import type { Measured, Plan, Target } from './paired.ts'
+import { PEERS } from './peers.ts'
 import { LARGE, reviewOf, TYPICAL } from './reviews.ts'
 import type { PodOptions } from './reviews.ts'
 import { NAMESPACE, reviewTarget, startDrawbridge, startFloor } from './servers.ts'
@@ -19,15 +20,11 @@ export const WORKS: readonly Work[] = [
 ]
 
 /** How much is measured. Slices are short, so that a neighbour's burst hits both of a pair. */
-export interface Extent extends Pick<Plan, 'rounds' | 'milliseconds'> {
-  /** Milliseconds of load on each server before anything counts. */
-  readonly warming: number
-}
+export type Extent = Pick<Plan, 'rounds' | 'milliseconds'>
 
 export const extentOf = (scale: number): Extent => ({
   milliseconds: 250,
   rounds: Math.max(8, Math.round(40 * scale)),
-  warming: Math.max(2000, 8000 * scale),
 })
 
 /** Both servers and the generator. */
@@ -57,27 +54,59 @@ export async function startPair(): Promise<Pair> {
   }
 }
 
-/** All figures of one kind of review. */
-export async function measureWork(
-  { generator, drawbridge, floor, ca }: Pair,
-  { what, path, options }: Work,
-  extent: Extent,
-): Promise<readonly Figure[]> {
+/** Drawbridge's and the floor's. */
+function targetsOf({ drawbridge, floor, ca }: Pair, { what, path, options }: Work): readonly Target[] {
   const review = reviewOf(NAMESPACE, options)
-  const targets = [
+  return [
     reviewTarget(`drawbridge ${what}`, drawbridge, path, review, ca),
     reviewTarget(`floor ${what}`, floor, path, review, ca),
   ]
-  // Functions are compiled in several steps, the last of them after thousands of calls.
-  for (const target of targets) await generator.run({ target, connections: 16, milliseconds: extent.warming })
+}
+
+/**
+ * Every kind of review to both servers before anything counts: functions are compiled in several steps, the last of them after thousands of calls, and a
+ * server has seen more than one kind.
+ */
+export async function warmUp(pair: Pair, millisecondsEach: number): Promise<void> {
+  for (const work of WORKS)
+    for (const target of targetsOf(pair, work))
+      await pair.generator.run({ target, connections: 16, milliseconds: millisecondsEach })
+}
+
+/** All figures of one kind of review. */
+export async function measureWork(pair: Pair, work: Work, extent: Extent): Promise<readonly Figure[]> {
+  const targets = targetsOf(pair, work)
+  const { generator } = pair
+  const { what } = work
   const [busy, busyFloor] = await compare(generator, targets, { ...extent, connections: 16 })
   const [alone, aloneFloor] = await compare(generator, targets, { ...extent, connections: 1 })
-  return figuresOf(what, targets[0]!.body.length, {
+  const figures = figuresOf(what, targets[0]!.body.length, {
     busy: busy!,
     busyFloor: busyFloor!,
     alone: alone!,
     aloneFloor: aloneFloor!,
   })
+  return what === COMPARED ? [...figures, ...besideOthers(ratioOf(busy!, busyFloor!, (round) => round.rate))] : figures
+}
+
+/** What the figures of other webhooks are of. */
+const COMPARED = 'validate'
+
+/** @param ofFloor requests per second of those of the floor */
+function besideOthers(ofFloor: number): readonly Figure[] {
+  return PEERS.flatMap(({ name, ofFloor: theirs, times }) =>
+    times === undefined
+      ? []
+      : [
+          {
+            what: `${COMPARED}: requests at 16 connections, of ${name}`,
+            value: ofFloor / theirs,
+            unit: 'x',
+            goal: { atLeast: times },
+            note: `by the ratios of both to the floor, ${ofFloor.toFixed(2)} and ${theirs.toFixed(2)}`,
+          },
+        ],
+  )
 }
 
 function figuresOf(
@@ -122,6 +151,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
   const pair = await startPair()
   try {
     const figures: Figure[] = []
+    await warmUp(pair, Math.max(2000, 8000 * scale))
     for (const work of WORKS) {
       figures.push(...(await measureWork(pair, work, extentOf(scale))))
       report(`${work.what} measured`)

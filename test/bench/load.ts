@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 
+import { headOf, openConnection, statusOf } from './connection.ts'
 import { root, RunningProgram, temporaryFolder } from '../process/server.ts'
 
 /** 64 hexadecimal digits that belong to a name: a container's id, a digest. */
@@ -110,25 +111,28 @@ export function post(
 
 /** Sends bodies to a server's alert listener over kept TLS connections, each the next one as soon as its answer is there. */
 export async function sendAlerts(server: RunningProgram, connections: number, bodies: Iterable<string>): Promise<Sent> {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
-  const ca = readFileSync(server.file.ca)
-  const url = new URL(`${server.file.alerts}/alerts/falco`)
-  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${server.file.alertToken}` }
+  const ca = readFileSync(server.file.ca, 'utf8')
+  const url = `${server.file.alerts}/alerts/falco`
+  const headers = { Authorization: `Bearer ${server.file.alertToken}` }
   const statuses = new Map<number, number>()
   const times: number[] = []
   const waiting = bodies[Symbol.iterator]()
+  const opened = await Promise.all(Array.from({ length: connections }, () => openConnection(url, { ca })))
   const started = performance.now()
-  const connection = async (): Promise<void> => {
-    for (let item = waiting.next(); item.done !== true; item = waiting.next()) {
-      const before = performance.now()
-      const status = await post(url, agent, ca, headers, item.value)
-      times.push(performance.now() - before)
-      statuses.set(status, (statuses.get(status) ?? 0) + 1)
-    }
-  }
-  await Promise.all(Array.from({ length: connections }, connection))
+  await Promise.all(
+    opened.map(async (connection) => {
+      for (let item = waiting.next(); item.done !== true; item = waiting.next()) {
+        const before = performance.now()
+        const status = statusOf(
+          await connection.exchange(`${headOf(url, Buffer.byteLength(item.value), headers)}${item.value}`),
+        )
+        times.push(performance.now() - before)
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      }
+    }),
+  )
   const seconds = (performance.now() - started) / 1000
-  agent.destroy()
+  for (const connection of opened) connection.close()
   return { seconds, statuses, times: times.sort((left, right) => left - right) }
 }
 

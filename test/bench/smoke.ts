@@ -3,7 +3,7 @@
  * than 0.7 of its goal is measured again, longer, and fails if it still does.
  */
 import { growth, decider } from './compute.ts'
-import { measureWork, startPair, WORKS } from './endpoint.ts'
+import { measureWork, startPair, warmUp, WORKS } from './endpoint.ts'
 import { describeGoal, describeValue, failing } from './judge.ts'
 import type { Figure } from './types.ts'
 
@@ -23,19 +23,14 @@ const probes: readonly Probe[] = [
   },
   ...WORKS.map((work): Probe => ({
     name: work.what,
-    // What is measured again is warm.
-    measure: (effort) =>
-      measureWork(pair, work, {
-        rounds: Math.round(10 * effort),
-        milliseconds: 100,
-        warming: effort > 1 ? 0 : 2000,
-      }),
+    measure: (effort) => measureWork(pair, work, { rounds: Math.round(10 * effort), milliseconds: 100 }),
   })),
 ]
 
 let passed = 0
 let failed = 0
 try {
+  await warmUp(pair, 1500)
   for (const { name, measure } of probes) {
     let figures = await measure(1)
     if (failing(figures, PART).length > 0) {

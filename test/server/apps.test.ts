@@ -331,7 +331,7 @@ describe('the alerts app', () => {
   })
 
   it('answers 503 while the bodies under way could fill the memory, and goes on when they are gone', async () => {
-    const server = app.listen(0, '127.0.0.1')
+    const server = createServer(app).listen(0, '127.0.0.1')
     const { port } = await new Promise<AddressInfo>((resolve) =>
       server.once('listening', () => resolve(server.address() as AddressInfo)),
     )

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import supertest from 'supertest'
 import { alertsApp } from '../../src/server/alertsApp.ts'
-import type { Sender } from '../../src/server/alertsApp.ts'
+import type { Sender } from '../../src/server/alertGate.ts'
 import { bearsName, readAlternativeNames } from '../../src/server/clientCertificate.ts'
 import type { ClientCertificate } from '../../src/server/clientCertificate.ts'
 import { createAuthenticator } from '../../src/server/credentials.ts'
