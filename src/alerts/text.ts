@@ -9,12 +9,16 @@ export const MAX_RULE = 256
 /** Everything that moves a terminal's cursor, hides text or is no character: controls, formats (bidi), line separators, surrogates, unassigned. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
+/** Nearly every text: looking costs a fraction of replacing nothing. */
+const PLAIN = /^[\x20-\x7e]*$/
+
 /**
  * `text` cut to `max` UTF-16 code units (never in the middle of a character), with every unprintable character replaced by U+FFFD.
  * The same input gives the same output, and cleaning twice changes nothing: cleaned text may be part of a key.
  */
 export function cleanText(text: string, max: number = MAX_TEXT): string {
-  return cut(text, max).replace(UNPRINTABLE, '\uFFFD')
+  const kept = cut(text, max)
+  return PLAIN.test(kept) ? kept : kept.replace(UNPRINTABLE, '\uFFFD')
 }
 
 /**

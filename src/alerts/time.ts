@@ -18,20 +18,36 @@ export function parseEventTime(text: string): EventTime | undefined {
   const match = text.length <= 80 ? RFC3339.exec(text.trim()) : null
   if (match === null) return undefined
   const [, day = '', hours, minutes, seconds, fraction = '', sign, offsetHours, offsetMinutes] = match
-  const midnight = Date.parse(`${day}T00:00:00Z`)
-  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return undefined
+  const midnight = midnightOf(day)
+  if (midnight === undefined) return undefined
   // 60 is a leap second: it rolls over into the next minute instead of losing the alert.
   if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 60) return undefined
   if (Number(offsetHours ?? 0) > 23 || Number(offsetMinutes ?? 0) > 59) return undefined
   const offset = (Number(offsetHours ?? 0) * 60 + Number(offsetMinutes ?? 0)) * (sign === '-' ? -60_000 : 60_000)
+  const digits = fraction.slice(0, 9).padEnd(9, '0')
   const wholeSecond =
     midnight +
     ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000 -
     (sign === undefined ? 0 : offset)
+  const time = wholeSecond + Number(digits.slice(0, 3))
+  // As it is written, which is what sensors do: in UTC, and no leap second.
+  if (sign === undefined && seconds !== '60')
+    return { time, timeText: `${day}T${hours}:${minutes}:${seconds}.${digits}Z` }
   const iso = new Date(wholeSecond).toISOString()
   if (iso.length !== 24) return undefined // an offset moved it out of the years 0 to 9999
-  const digits = fraction.slice(0, 9).padEnd(9, '0')
-  return { time: wholeSecond + Number(digits.slice(0, 3)), timeText: `${iso.slice(0, 19)}.${digits}Z` }
+  return { time, timeText: `${iso.slice(0, 19)}.${digits}Z` }
+}
+
+/** The day of the last time that was read: nearly always that of the next one. */
+const known = { day: '', midnight: Number.NaN }
+
+/** The beginning of a day of the calendar, in milliseconds. */
+function midnightOf(day: string): number | undefined {
+  if (day === known.day) return known.midnight
+  const midnight = Date.parse(`${day}T00:00:00Z`)
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return undefined
+  Object.assign(known, { day, midnight })
+  return midnight
 }
 
 /** The last second of the year 9999. */

@@ -65,7 +65,8 @@ export function effectOf(
   const { class: name, weight } = classification
   const { detector } = alert
   const own: { readonly own?: true } = image.own === true ? { own: true } : {}
-  const evidence: Evidence = {
+  // Field by field: this runs for every alert.
+  const evidence: { -readonly [Key in keyof Evidence]: Evidence[Key] } = {
     key: repeatKey(alert),
     detector,
     rule: cleanText(alert.rule, 256),
@@ -73,13 +74,14 @@ export function effectOf(
     class: name,
     weight,
     time,
-    ...short('namespace', image.namespace),
-    ...short('pod', image.pod),
-    ...short('container', image.container),
-    ...short('node', image.node),
-    ...short('target', actTarget(alert) || undefined),
-    ...own,
   }
+  if (image.namespace !== undefined) evidence.namespace = cleanText(image.namespace, MAX_NOTE)
+  if (image.pod !== undefined) evidence.pod = cleanText(image.pod, MAX_NOTE)
+  if (image.container !== undefined) evidence.container = cleanText(image.container, MAX_NOTE)
+  if (image.node !== undefined) evidence.node = cleanText(image.node, MAX_NOTE)
+  const target = actTarget(alert)
+  if (target !== '') evidence.target = target
+  if (image.own === true) evidence.own = true
   return {
     digests: image.digests,
     references: image.references,
@@ -162,9 +164,4 @@ export function verdictNameFor(
     }
   }
   return digest === undefined ? undefined : nameByDigest(digest)
-}
-
-/** Evidence is a short note, not an archive. */
-function short<Key extends string>(key: Key, text: string | undefined): Partial<Record<Key, string>> {
-  return text === undefined ? {} : ({ [key]: cleanText(text, MAX_NOTE) } as Record<Key, string>)
 }

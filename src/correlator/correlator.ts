@@ -34,11 +34,12 @@ import {
   type Effect,
 } from './contribute.ts'
 import { extendVerdict, isWorthSettling, settleVerdict, withDecision, type VerdictPolicy } from './decide.ts'
-import { createSeenEvents, eventKey, isAlreadyDurable, isBeforeRelease } from './dedupe.ts'
+import { createSeenEvents, isAlreadyDurable, isBeforeRelease } from './dedupe.ts'
 import { createHold } from './holds.ts'
 import { createLedger } from './ledger.ts'
 import { silencedBy } from './mutes.ts'
 import { createNames } from './names.ts'
+import { attempt, createOnce } from './once.ts'
 import { createMemoryParkingLot } from './parkingLot.ts'
 import type { ContainerRecord, Outcome, ParkedAlert } from './types.ts'
 import { createRoom } from './room.ts'
@@ -79,7 +80,6 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   const ledger = createLedger((name) => store.get(name))
   const listeners = new Set<(change: VerdictChange) => void>()
   const seen = createSeenEvents(limits.seenEvents)
-  const inFlight = new Map<string, Promise<unknown>>()
   const parked = createWaiting((alert) => classify(alert, options.rules).class)
   const unattributed: Outcome[] = []
   const waitingEvidence = createWaitingEvidence()
@@ -180,8 +180,16 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     if (ledger.get(name) !== undefined) waitingEvidence.add(name, effect.evidence)
   }
 
-  /** The alert's image is known: contribute, or say why not. */
-  const contribute = async (alert: RuntimeAlert, image: ImageIdentity, receivedAt: number): Promise<Outcome> => {
+  /** Resolves when the effect is durable, also in verdicts of names that found no room in the first. */
+  const submit = async (name: string, effect: Effect): ReturnType<typeof writer.submit> => {
+    const written = await writer.submit(name, { facts: factsOf([effect]) })
+    const own = ownVerdicts(written.verdict, effect)
+    await Promise.all(own.map((filed) => writer.submit(filed.name, { facts: factsOf([filed.effect]) })))
+    return written
+  }
+
+  /** The alert's image is known: contribute, or say why not. Only the former waits: nearly every alert of a flood changes nothing. */
+  const contribute = (alert: RuntimeAlert, image: ImageIdentity, receivedAt: number): Outcome | Promise<Outcome> => {
     const name = nameFor(image)
     if (name === undefined) return keepUnattributed(alert, 'the image has no digest and no name')
     const classification = classify(alert, options.rules, image)
@@ -215,16 +223,16 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
         : 'the ledger already holds this effect'
       return { ...outcome, decision: 'repeat', reason }
     }
-    try {
-      const { verdict, crossed } = await writer.submit(name, { facts: factsOf([effect]) })
-      const own = ownVerdicts(verdict, effect)
-      await Promise.all(own.map((filed) => writer.submit(filed.name, { facts: factsOf([filed.effect]) })))
-      const reason = `${classification.class} weighs ${weight}; ${verdict.reason}`
-      return { alert, decision: 'contributed', reason, verdict: name, phase: verdict.phase, crossed }
-    } catch (error) {
-      if (error instanceof NoRoomError) return { ...outcome, decision: 'no-room', reason: error.message }
-      throw error
-    }
+    return submit(name, effect).then(
+      ({ verdict, crossed }): Outcome => {
+        const reason = `${classification.class} weighs ${weight}; ${verdict.reason}`
+        return { alert, decision: 'contributed', reason, verdict: name, phase: verdict.phase, crossed }
+      },
+      (error: unknown): Outcome => {
+        if (error instanceof NoRoomError) return { ...outcome, decision: 'no-room', reason: error.message }
+        throw error
+      },
+    )
   }
 
   /** An image alert whose container is unknown waits; one without weight is not worth the wait. */
@@ -253,7 +261,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     return { alert, decision: 'parked', reason }
   }
 
-  const handleOne = async (alert: RuntimeAlert, key: string, receivedAt: number): Promise<Outcome> => {
+  const handleOne = (alert: RuntimeAlert, key: string, receivedAt: number): Outcome | Promise<Outcome> => {
     const attribution = attribute(alert, false)
     if (attribution.kind === 'image') return contribute(alert, attribution.image, receivedAt)
     if (attribution.kind === 'unknown') return park(alert, key, receivedAt, attribution.reason)
@@ -261,25 +269,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     return { alert, decision: 'host', reason: 'a process outside any container' }
   }
 
-  const handleOnce = async (alert: RuntimeAlert, receivedAt: number): Promise<Outcome> => {
-    const key = eventKey(alert)
-    const duplicate: Outcome = { alert, decision: 'duplicate', reason: 'this event arrived before' }
-    if (seen.has(key)) return decided(duplicate)
-    const other = inFlight.get(key)
-    if (other !== undefined) {
-      await other
-      if (seen.has(key)) return decided(duplicate)
-    }
-    const work = handleOne(alert, key, receivedAt)
-    inFlight.set(key, work)
-    try {
-      const outcome = await work
-      seen.settle(key, outcome.decision)
-      return decided(outcome)
-    } finally {
-      inFlight.delete(key)
-    }
-  }
+  const handleOnce = createOnce(seen, handleOne, decided)
 
   /** Tries a parked alert again; `lastChance`: it leaves the lot either way. */
   const retry = async (entry: ParkedAlert, lastChance: boolean): Promise<void> => {
@@ -341,7 +331,9 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     },
     handle: async (alerts) => {
       const receivedAt = clock()
-      const settled = await Promise.allSettled(alerts.map((alert) => handleOnce(alert, receivedAt)))
+      const results = alerts.map((alert) => attempt(() => handleOnce(alert, receivedAt)))
+      if (!results.some((result) => result instanceof Promise)) return results as readonly Outcome[]
+      const settled = await Promise.allSettled(results.map((result) => Promise.resolve(result)))
       const failures = settled.filter((result) => result.status === 'rejected')
       const failure = failures.find(({ reason }) => reason instanceof StoreBusyError) ?? failures[0]
       if (failure !== undefined) throw failure.reason
