@@ -5,11 +5,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { startCluster } from '../cluster/harness.ts'
+import type { Cluster } from '../cluster/harness.ts'
 import { ledgerWrites, placeOf, runPods } from '../cluster/kubelet.ts'
-import type { Answer } from '../process/server.ts'
+import type { Answer, RunningProgram } from '../process/server.ts'
 import { denialBy, startReplicas } from '../cluster/endToEnd/replicas.ts'
 import type { Replicas } from '../cluster/endToEnd/replicas.ts'
-import { alertWriter, describeStatuses, eventTimes, percentile, readCounter, sendAlerts } from './load.ts'
+import { alertWriter, describeStatuses, eventTimes, percentile, sendAlerts } from './load.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 const IMAGES = 100
@@ -38,6 +39,46 @@ async function delays(replicas: Replicas, count: number): Promise<readonly numbe
   return found.sort((left, right) => left - right)
 }
 
+/** What one flood of alerts came to. */
+interface Flood {
+  /** Answers with 200 in a second. */
+  readonly acknowledged: number
+  readonly refused: number
+  /** Milliseconds. */
+  readonly p99: number
+  readonly note: string
+  /** Requests at the API server in a second. */
+  readonly writes: number
+  readonly writesNote: string
+  readonly conflicts: number
+}
+
+const nextTime = eventTimes()
+
+/** Sends so many alerts of the same images to one replica. What is refused is not sent again. */
+async function flood(cluster: Cluster, server: RunningProgram, alerts: number): Promise<Flood> {
+  const write = alertWriter('pod.drop_and_execute.jsonl')
+  const bodies = Array.from({ length: alerts }, (_, index) =>
+    write({ ...placeOf(IMAGES + (index % IMAGES)), nanoseconds: nextTime() }),
+  )
+  const before = await ledgerWrites(cluster)
+  const { seconds, statuses, times: answers } = await sendAlerts(server, CONNECTIONS, bodies)
+  const added = [...(await ledgerWrites(cluster))]
+    .map(([code, value]) => [code, value - (before.get(code) ?? 0)] as const)
+    .filter(([, value]) => value > 0)
+  const writes = added.reduce((sum, [, value]) => sum + value, 0)
+  const acknowledged = statuses.get(200) ?? 0
+  return {
+    acknowledged: acknowledged / seconds,
+    refused: alerts - acknowledged,
+    p99: percentile(answers, 0.99),
+    note: `${alerts} alerts of ${IMAGES} images, ${CONNECTIONS} connections; ${describeStatuses(statuses)}`,
+    writes: writes / seconds,
+    writesNote: `${writes} in ${seconds.toFixed(1)} s: ${added.map(([code, value]) => `${code}: ${value}`).join(', ')}`,
+    conflicts: added.find(([code]) => code === '409')?.[1] ?? 0,
+  }
+}
+
 async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
   const cluster = await startCluster({ etcdArgs: [] })
   try {
@@ -53,20 +94,17 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       report('delays measured')
 
       const alerts = Math.max(2000, Math.round(20_000 * scale))
-      const write = alertWriter('pod.drop_and_execute.jsonl')
-      const time = eventTimes()
-      const bodies = Array.from({ length: alerts }, (_, index) =>
-        write({ ...placeOf(IMAGES + (index % IMAGES)), nanoseconds: time() }),
+      // What was measured first has spent the burst that the cap on writes allows; after a quiet quarter of a minute it is there again.
+      await delay(15_000)
+      const first = await flood(cluster, replicas.a, alerts)
+      report('alerts of new images sent')
+      for (
+        const end = performance.now() + 60_000;
+        (await flood(cluster, replicas.a, IMAGES)).refused > 0;
+        await delay(1000)
       )
-      const before = await ledgerWrites(cluster)
-      const { seconds, statuses, times: answers } = await sendAlerts(replicas.a, CONNECTIONS, bodies)
-      const after = await ledgerWrites(cluster)
-      const added = [...after]
-        .map(([code, value]) => [code, value - (before.get(code) ?? 0)] as const)
-        .filter(([, value]) => value > 0)
-      const writes = added.reduce((sum, [, value]) => sum + value, 0)
-      const decisions = await readCounter(replicas.a, 'drawbridge_alert_decisions_total', 'decision')
-      const note = `${alerts} alerts of ${IMAGES} images, ${CONNECTIONS} connections; ${describeStatuses(statuses)}; ${[...decisions].map(([name, count]) => `${name} ${count}`).join(', ')}`
+        if (performance.now() > end) throw new Error('after a minute there are still images without a verdict')
+      const later = await flood(cluster, replicas.a, alerts)
       return [
         {
           what: 'alert at one replica to denial at the other, p50',
@@ -81,21 +119,28 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
           goal: { atMost: 500 },
         },
         {
-          what: 'acknowledged over HTTPS, Kubernetes API with fsync',
-          value: alerts / seconds,
+          what: 'acknowledged over HTTPS, Kubernetes API with fsync: images that have their verdict',
+          value: later.acknowledged,
           unit: '/s',
-          note,
+          note: later.note,
           goal: { atLeast: 1000 },
         },
-        { what: 'time to a 200, p99, Kubernetes API', value: percentile(answers, 0.99), unit: 'ms' },
+        {
+          what: 'acknowledged over HTTPS, Kubernetes API with fsync: from the first alert of each image on',
+          value: first.acknowledged,
+          unit: '/s',
+          note: first.note,
+          goal: { atLeast: 1000 },
+        },
+        { what: 'time to an answer, p99, Kubernetes API', value: first.p99, unit: 'ms' },
         {
           what: 'writes of verdicts at the API server',
-          value: writes / seconds,
+          value: first.writes,
           unit: '/s',
           goal: { atMost: 20 },
-          note: `${writes} in ${seconds.toFixed(1)} s: ${added.map(([code, value]) => `${code}: ${value}`).join(', ')}`,
+          note: first.writesNote,
         },
-        { what: 'conflicting writes', value: added.find(([code]) => code === '409')?.[1] ?? 0, unit: '' },
+        { what: 'conflicting writes', value: first.conflicts, unit: '' },
       ]
     } finally {
       await replicas.remove()
