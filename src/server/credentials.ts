@@ -2,7 +2,7 @@
  * Who sends this request? `Authorization: Bearer TOKEN`, Basic with the token as the password (Falco and Tracee cannot set a header, but
  * curl turns `https://falco:TOKEN@host/` into Basic), a service account's token, or a client certificate.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { CertificateName, ClientCertificate } from './clientCertificate.ts'
 import { bearsName } from './clientCertificate.ts'
 
@@ -46,7 +46,7 @@ export type TokenAnswer =
 /** Longer headers are not credentials of ours; the bound keeps hashing cheap. */
 const MAXIMUM_HEADER = 8192
 
-const hash = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest()
+const digestOf = (text: string): Buffer => hash('sha256', text, 'buffer')
 
 function presentedToken(header: string | undefined): string | undefined {
   if (header === undefined || header.length > MAXIMUM_HEADER) return undefined
@@ -67,12 +67,12 @@ export function credentialChecker<T extends Pick<Credential, 'tokens'>>(
   credentials: readonly T[],
 ): (header: string | undefined) => T | undefined {
   const hashed = credentials.flatMap((credential) =>
-    (credential.tokens ?? []).map((token) => ({ credential, digest: hash(token) })),
+    (credential.tokens ?? []).map((token) => ({ credential, digest: digestOf(token) })),
   )
   return (header) => {
     const token = presentedToken(header)
     if (token === undefined || token === '') return undefined
-    const digest = hash(token)
+    const digest = digestOf(token)
     let found: T | undefined
     for (const one of hashed) {
       if (timingSafeEqual(one.digest, digest)) found = one.credential

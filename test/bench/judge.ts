@@ -3,7 +3,9 @@ import type { Figure, Goal } from './types.ts'
 
 /** How a value stands to its goal: 1 and above meets it, 0.5 misses it by half. NaN where there is nothing to compare. */
 export function share(value: number, goal: Goal): number {
-  return 'atLeast' in goal ? value / goal.atLeast : goal.atMost / value
+  if ('atLeast' in goal) return value / goal.atLeast
+  // None at all, where none is the most that may be.
+  return value === 0 && goal.atMost === 0 ? 1 : goal.atMost / value
 }
 
 /** `>= 0.8 x` */
