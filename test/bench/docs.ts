@@ -55,9 +55,9 @@ export function pageWith(page: string, { measured }: Results): string {
   const [from, to] = MARKS.map((mark) => page.indexOf(mark))
   if (from === undefined || to === undefined || from === -1 || to < from)
     throw new Error('docs/performance.md has no marks')
-  const parts = measured.map(({ name, date, scale, load, machine, figures }) =>
+  const parts = measured.map(({ name, date, scale, load, taken, machine, figures }) =>
     [
-      `**${name}** (${date.slice(0, 10)}, Node ${machine.node.slice(1)}, ${machine.cores} cores, load before it ${load.toFixed(1)}${scale === 1 ? '' : `, scale ${scale}`})`,
+      `**${name}** (${date.slice(0, 10)}, Node ${machine.node.slice(1)}, ${machine.cores} cores, load before it ${load.toFixed(1)}${taken === undefined ? '' : `, ${(100 * taken).toFixed(0)} % of the CPU taken by the host`}${scale === 1 ? '' : `, scale ${scale}`})`,
       '',
       tableOf(figures),
       '',

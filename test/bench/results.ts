@@ -16,6 +16,8 @@ export interface Results {
     readonly scale: number
     /** Of the last minute before it began: processes that wanted a core. Well under 1: the machine was idle. */
     readonly load: number
+    /** Part of the CPU time that the host of a virtual machine gave to others meanwhile, 0 to 1. Absent: not known. */
+    readonly taken?: number | undefined
     readonly machine: { readonly node: string; readonly cpu: string; readonly cores: number; readonly arch: string }
     readonly figures: readonly Figure[]
   }[]

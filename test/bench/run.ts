@@ -3,6 +3,7 @@
  *
  *   node dist/test/bench/run.js [--scale 0.1] [--only NAME[,NAME]]
  */
+import { readFileSync } from 'node:fs'
 import { arch, cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 
@@ -21,6 +22,25 @@ const unknown = wanted?.filter((name) => measurements.every((one) => one.name !=
 if (unknown.length > 0)
   throw new Error(`--only ${unknown.join(', ')}: known are ${measurements.map(({ name }) => name).join(', ')}`)
 
+/** CPU ticks of all cores since the start, and how many of them the host took (Linux: https://man7.org/linux/man-pages/man5/proc_stat.5.html). */
+function ticks(): { readonly all: number; readonly taken: number } | undefined {
+  try {
+    const fields = /^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))![1]!.split(' ').map(Number)
+    // The eighth is steal; what follows is counted in the first two already.
+    return { all: fields.slice(0, 8).reduce((sum, value) => sum + value, 0), taken: fields[7]! }
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined where it is not known. */
+function takenSince(before: ReturnType<typeof ticks>): number | undefined {
+  const after = ticks()
+  return before === undefined || after === undefined || after.all === before.all
+    ? undefined
+    : (after.taken - before.taken) / (after.all - before.all)
+}
+
 const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, arch: arch() }
 const measured: Results['measured'][number][] = []
 let failed = false
@@ -29,9 +49,11 @@ for (const { name, run } of measurements) {
   process.stderr.write(`${name} ...\n`)
   const started = performance.now()
   const [load = Number.NaN] = loadavg()
+  const before = ticks()
   try {
     const found = await run({ scale, report: (line) => process.stderr.write(`  ${line}\n`) })
-    measured.push({ name, date: new Date().toISOString(), scale, load, machine, figures: found })
+    const taken = takenSince(before)
+    measured.push({ name, date: new Date().toISOString(), scale, load, taken, machine, figures: found })
     for (const figure of found)
       process.stderr.write(
         `  ${figure.what}: ${describeValue(figure.value)} ${figure.unit} (${describeGoal(figure)})\n`,
@@ -46,9 +68,9 @@ for (const { name, run } of measurements) {
 console.log(`\n${tableOf(measured.flatMap(({ figures }) => figures))}`)
 
 // What was not measured now is kept from before: a part may be repeated without the rest.
-const before = readResults()
+const earlier = readResults()
 const known = new Set(measured.map(({ name }) => name))
-const all = [...before.measured.filter(({ name }) => !known.has(name)), ...measured]
+const all = [...earlier.measured.filter(({ name }) => !known.has(name)), ...measured]
 const places = measurements.map(({ name }) => name)
 writeResults({ measured: all.toSorted((left, right) => places.indexOf(left.name) - places.indexOf(right.name)) })
 process.exit(failed ? 1 : 0)

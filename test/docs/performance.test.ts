@@ -25,6 +25,8 @@ describe('the measurements', () => {
     ['exactly at a lower bound', 0.8, { atLeast: 0.8 }, 1],
     ['half of a lower bound', 0.4, { atLeast: 0.8 }, 0.5],
     ['twice an upper bound', 2.3, { atMost: 1.15 }, 0.5],
+    ['none where none is the most', 0, { atMost: 0 }, 1],
+    ['one where none is the most', 1, { atMost: 0 }, 0],
     ['nothing measured', Number.NaN, { atMost: 1.15 }, Number.NaN],
   ] as const) {
     it(`judge ${what}`, () => assert.equal(share(value, goal), expected))
