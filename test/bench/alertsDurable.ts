@@ -22,7 +22,7 @@ async function measure(images: number, alerts: number, batch: number, goal?: Goa
     return [
       {
         what: `acknowledged over HTTPS, SQLite: ${how}`,
-        value: (bodies.length * batch) / seconds,
+        value: ((statuses.get(200) ?? 0) * batch) / seconds,
         unit: '/s',
         note,
         goal,

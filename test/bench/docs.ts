@@ -16,7 +16,7 @@ const MARKS = ['<!-- table: make bench-docs -->', '<!-- end of table -->'] as co
 /** Throws with its name when a figure was not measured: half a chart would be a wrong one. */
 function valueOf({ measured }: Results, what: string): number {
   const figure = measured.flatMap(({ figures }) => figures).find((one) => one.what === what)
-  if (figure === undefined) throw new Error(`bench/results.json has no "${what}"; run make bench`)
+  if (figure === undefined) throw new Error(`bench/results.json has no "${what}": run make bench ONLY=endpoint first`)
   return figure.value
 }
 
@@ -50,11 +50,17 @@ export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
   }
 }
 
-/** The page with the table between its marks. */
+/** The page with the table between its marks. Throws where a part that stands there was not measured. */
 export function pageWith(page: string, { measured }: Results): string {
   const [from, to] = MARKS.map((mark) => page.indexOf(mark))
   if (from === undefined || to === undefined || from === -1 || to < from)
     throw new Error('docs/performance.md has no marks')
+  const known = new Set(measured.map(({ name }) => name))
+  const dropped = [...page.slice(from, to).matchAll(/^\*\*([\w-]+)\*\* \(/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => !known.has(name))
+  if (dropped.length > 0)
+    throw new Error(`the page would lose ${dropped.join(', ')}: run make bench ONLY=${dropped.join(',')} first`)
   const parts = measured.map(({ name, date, scale, load, taken, machine, figures }) =>
     [
       `**${name}** (${date.slice(0, 10)}, Node ${machine.node.slice(1)}, ${machine.cores} cores, load before it ${load.toFixed(1)}${taken === undefined ? '' : `, ${(100 * taken).toFixed(0)} % of the CPU taken by the host`}${scale === 1 ? '' : `, scale ${scale}`})`,
@@ -67,9 +73,16 @@ export function pageWith(page: string, { measured }: Results): string {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const results = readResults()
-  mkdirSync(join(root, 'docs/images'), { recursive: true })
-  for (const [file, chart] of Object.entries(chartsOf(results)))
-    writeFileSync(join(root, 'docs/images', file), barChart(chart))
-  writeFileSync(PAGE, pageWith(readFileSync(PAGE, 'utf8'), results))
+  try {
+    const results = readResults()
+    // Both before anything is written.
+    const charts = Object.entries(chartsOf(results))
+    const page = pageWith(readFileSync(PAGE, 'utf8'), results)
+    mkdirSync(join(root, 'docs/images'), { recursive: true })
+    for (const [file, chart] of charts) writeFileSync(join(root, 'docs/images', file), barChart(chart))
+    writeFileSync(PAGE, page)
+  } catch (error) {
+    process.stderr.write(`bench-docs: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(1)
+  }
 }

@@ -24,3 +24,13 @@ export function describeValue(value: number): string {
 export function failing(figures: readonly Figure[], part: number): readonly Figure[] {
   return figures.filter(({ value, goal }) => goal !== undefined && !(share(value, goal) >= part))
 }
+
+/** The worst value that reaches this part of the goal, as `>= 0.56 x`. */
+export function describeLimit({ goal, unit }: Pick<Figure, 'goal' | 'unit'>, part: number): string {
+  if (goal === undefined) return ''
+  const rounded = (value: number): number => Number(value.toPrecision(3))
+  return describeGoal({
+    unit,
+    goal: 'atLeast' in goal ? { atLeast: rounded(goal.atLeast * part) } : { atMost: rounded(goal.atMost / part) },
+  })
+}

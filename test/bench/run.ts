@@ -1,7 +1,7 @@
 /**
  * Measures, prints a table and writes `bench/results.json`.
  *
- *   node dist/test/bench/run.js [--scale 0.1] [--only NAME[,NAME]]
+ *   make bench [ONLY=NAME[,NAME]] [SCALE=0.1]
  */
 import { readFileSync } from 'node:fs'
 import { arch, cpus, loadavg } from 'node:os'
@@ -12,15 +12,46 @@ import { describeGoal, describeValue } from './judge.ts'
 import { readResults, tableOf, writeResults } from './results.ts'
 import type { Results } from './results.ts'
 
-const { values } = parseArgs({
-  options: { scale: { type: 'string', default: '1' }, only: { type: 'string' } },
-})
-const scale = Number(values.scale)
-if (!(scale > 0 && scale <= 10)) throw new Error(`--scale ${values.scale}: wanted a number over 0, at most 10`)
-const wanted = values.only?.split(',')
-const unknown = wanted?.filter((name) => measurements.every((one) => one.name !== name)) ?? []
-if (unknown.length > 0)
-  throw new Error(`--only ${unknown.join(', ')}: known are ${measurements.map(({ name }) => name).join(', ')}`)
+const NAMES = measurements.map(({ name }) => name).join(', ')
+const HELP = `Usage: make bench [ONLY=NAME[,NAME]] [SCALE=NUMBER]
+
+Measures, prints a table and keeps it in bench/results.json, beside what was measured before.
+
+  ONLY   some of: ${NAMES}
+  SCALE  how much is measured: 1 is all of it (20 minutes), 0.1 a tenth; over 0, at most 10
+
+A goal that is missed is said in the table and is no error.
+
+  make bench ONLY=compute,endpoint SCALE=0.2
+`
+
+/** Ends with one clear line. */
+function refuse(message: string): never {
+  process.stderr.write(`bench: ${message}\n`)
+  process.exit(2)
+}
+
+function readOptions(): { readonly scale: number; readonly wanted: readonly string[] | undefined } {
+  let values
+  try {
+    const options = { scale: { type: 'string' }, only: { type: 'string' }, help: { type: 'boolean' } } as const
+    values = parseArgs({ options }).values
+  } catch (error) {
+    return refuse(`${error instanceof Error ? error.message : String(error)}; --help says what there is`)
+  }
+  if (values.help === true) {
+    process.stdout.write(HELP)
+    process.exit(0)
+  }
+  const scale = Number(values.scale ?? 1)
+  if (!(scale > 0 && scale <= 10)) refuse(`SCALE=${values.scale}: wanted a number over 0, at most 10`)
+  const wanted = values.only?.split(',')
+  const unknown = wanted?.filter((name) => measurements.every((one) => one.name !== name)) ?? []
+  if (unknown.length > 0) refuse(`ONLY=${unknown.join(',')}: known are ${NAMES}`)
+  return { scale, wanted }
+}
+
+const { scale, wanted } = readOptions()
 
 /** CPU ticks of all cores since the start, and how many of them the host took (Linux: https://man7.org/linux/man-pages/man5/proc_stat.5.html). */
 function ticks(): { readonly all: number; readonly taken: number } | undefined {
@@ -56,7 +87,7 @@ for (const { name, run } of measurements) {
     measured.push({ name, date: new Date().toISOString(), scale, load, taken, machine, figures: found })
     for (const figure of found)
       process.stderr.write(
-        `  ${figure.what}: ${describeValue(figure.value)} ${figure.unit} (${describeGoal(figure)})\n`,
+        `  ${figure.what}: ${describeValue(figure.value)} ${figure.unit}${figure.goal === undefined ? '' : ` (${describeGoal(figure)})`}\n`,
       )
   } catch (error) {
     failed = true

@@ -4,7 +4,7 @@
  */
 import { growth, decider } from './compute.ts'
 import { measureWork, startPair, warmUp, WORKS } from './endpoint.ts'
-import { describeGoal, describeValue, failing } from './judge.ts'
+import { describeGoal, describeLimit, describeValue, failing } from './judge.ts'
 import type { Figure } from './types.ts'
 
 const PART = 0.7
@@ -47,7 +47,7 @@ try {
       if (slow.has(figure)) failed++
       else passed++
       console.log(
-        `${slow.has(figure) ? 'FAILED' : 'ok    '}  ${figure.what}: ${describeValue(figure.value)} (goal ${describeGoal(figure)}, wanted ${PART} of it)`,
+        `${slow.has(figure) ? 'FAILED' : 'ok    '}  ${figure.what}: ${describeValue(figure.value)} (must be ${describeLimit(figure, PART)}; goal ${describeGoal(figure)})`,
       )
     }
   }

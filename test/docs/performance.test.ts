@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { barChart } from '../bench/charts.ts'
 import { chartsOf, pageWith } from '../bench/docs.ts'
 import { WORKS } from '../bench/endpoint.ts'
-import { describeGoal, describeValue, failing, share } from '../bench/judge.ts'
+import { describeGoal, describeLimit, describeValue, failing, share } from '../bench/judge.ts'
 import type { Results } from '../bench/results.ts'
 import { root } from '../process/server.ts'
 
@@ -45,17 +45,21 @@ describe('the measurements', () => {
     assert.deepEqual([1234.5, 12.34, 0.123].map(describeValue), ['1,235', '12.3', '0.12'])
     assert.equal(describeGoal({ unit: 'x', goal: { atMost: 1.15 } }), '<= 1.15 x')
     assert.equal(describeGoal({ unit: '/s', goal: { atLeast: 30_000 } }), '>= 30,000 /s')
+    assert.equal(describeLimit({ unit: 'x', goal: { atMost: 1.15 } }, 0.7), '<= 1.64 x')
+    assert.equal(describeLimit({ unit: 'x', goal: { atLeast: 0.8 } }, 0.7), '>= 0.56 x')
   })
 })
 
 describe('docs/performance.md', () => {
   it('gets its table between the marks, and nothing else changes', () => {
     const page = readFileSync(join(root, 'docs/performance.md'), 'utf8')
-    const written = pageWith(page, results)
+    const emptied = `${page.slice(0, page.indexOf('<!-- table'))}<!-- table: make bench-docs -->\n<!-- end of table -->${page.slice(page.indexOf('<!-- end of table -->') + 21)}`
+    const written = pageWith(emptied, results)
     assert.ok(written.includes('| validate: p50 at one connection, of the floor | 1.20 x | <= 1.15 x | missed |  |'))
     assert.ok(written.includes('| validate: p99 at one connection, of the floor | 1.25 x | <= 1.3 x | met |  |'))
     assert.equal(pageWith(written, results), written)
     assert.throws(() => pageWith('no marks', results))
+    assert.throws(() => pageWith(written, { measured: [] }), /the page would lose endpoint/)
   })
 
   it('shows only charts that are drawn', () => {
@@ -67,7 +71,7 @@ describe('docs/performance.md', () => {
   it('draws no chart of figures that are missing', () => {
     assert.throws(
       () => chartsOf({ measured: [] }),
-      /no "validate: requests at 16 connections, of the floor"; run make bench/,
+      /no "validate: requests at 16 connections, of the floor": run make bench ONLY=endpoint/,
     )
   })
 
