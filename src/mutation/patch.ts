@@ -21,7 +21,7 @@ const operation = (pod: unknown, { path, value }: Addition): PatchOperation => {
       isObject(existing) || Array.isArray(existing) ? (existing as Record<string | number, unknown>)[step] : undefined
     if (existing == null) return { op: 'add', path: at, value: below(path, depth + 1, value) }
   }
-  return { op: 'add', path: at, value }
+  throw new Error(`an addition names a field that has a value: ${at}`)
 }
 
 /** A value as it stands below the steps from `depth` on. */

@@ -50,7 +50,7 @@ export interface AlertObserver {
   httpError(status: number, error: Error): void
 }
 
-/** Lines a second about alerts that changed nothing: whoever can make a sensor report chooses how many there are. */
+/** Lines a second about alerts that changed nothing, for each decision: whoever can make a sensor report chooses how many there are. */
 const DECISION_LINES = 20
 
 /**
@@ -63,7 +63,7 @@ export function createAlertObserver(
   registry: Registry,
   clock: () => number = () => Date.now(),
 ): AlertObserver {
-  const decided = { second: 0, lines: 0, unlogged: 0 }
+  const lines = boundedLines(DECISION_LINES, clock)
   const registers = [registry]
   const items = new Counter({
     name: 'drawbridge_alerts_total',
@@ -219,15 +219,8 @@ export function createAlertObserver(
     },
     alertDecided(decision, { rule, verdict, reason }) {
       decisions.inc({ decision })
-      const second = Math.floor(clock() / 1000)
-      if (second !== decided.second) Object.assign(decided, { second, lines: 0 })
-      if (decision !== 'contributed' && decided.lines >= DECISION_LINES) {
-        decided.unlogged += 1
-        return
-      }
-      const { unlogged } = decided
-      decided.lines += 1
-      decided.unlogged = 0
+      const unlogged = decision === 'contributed' ? 0 : lines.take(decision)
+      if (unlogged === undefined) return
       logger.info({ decision, rule, verdict, reason, ...(unlogged > 0 && { unlogged }) }, 'alert decided')
     },
     verdictChanged(name, from, to, reason) {
@@ -271,6 +264,27 @@ export function createAlertObserver(
     httpError(status, error) {
       if (status >= 500) logger.error({ status, error: errorText(error), stack: error.stack }, 'alert request failed')
       else logger.info({ status, error: errorText(error) }, 'alert request refused')
+    },
+  }
+}
+
+/** Bounds lines by kind. `take` gives how many of the kind were not written since its last line; undefined: neither is this one. */
+function boundedLines(perSecond: number, clock: () => number): { take(kind: string): number | undefined } {
+  const kinds = new Map<string, { second: number; lines: number; unlogged: number }>()
+  return {
+    take(kind) {
+      const known = kinds.get(kind) ?? { second: 0, lines: 0, unlogged: 0 }
+      kinds.set(kind, known)
+      const second = Math.floor(clock() / 1000)
+      if (second !== known.second) Object.assign(known, { second, lines: 0 })
+      if (known.lines >= perSecond) {
+        known.unlogged += 1
+        return undefined
+      }
+      const { unlogged } = known
+      known.lines += 1
+      known.unlogged = 0
+      return unlogged
     },
   }
 }

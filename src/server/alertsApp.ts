@@ -50,13 +50,15 @@ export function alertsApp(options: AlertsAppOptions): RequestListener {
       return
     }
     const failed = (error: unknown): void => answerError(response, error, onError)
-    gate(request, response, source.name).then((admitted) => {
-      if (admitted === undefined) return
-      readWhole(request, response, {
-        take: (body) => void answer(source.name, body, admitted, response).catch(failed),
-        brokenOff: failed,
+    gate(request, response, source.name)
+      .then((admitted) => {
+        if (admitted === undefined) return
+        readWhole(request, response, {
+          take: (body) => void answer(source.name, body, admitted, response).catch(failed),
+          brokenOff: failed,
+        })
       })
-    }, failed)
+      .catch(failed)
   }
 }
 

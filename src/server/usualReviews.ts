@@ -2,7 +2,7 @@
  * The requests that an API server really sends, answered before express: routing, its request and response objects and its body reader cost about as
  * much as everything else together (docs/performance.md). What is in any way unusual is express's, which answers it as it always did.
  */
-import type { RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BodyBound } from './bodyBound.ts'
 import { answerError, sendReply } from './reply.ts'
 import type { OnError } from './reply.ts'
@@ -19,6 +19,8 @@ export interface UsualReviews {
   readonly limit: number
   /** Answers a request that the bound refuses. */
   readonly refuse: (response: ServerResponse) => void
+  /** The same for one that was let in and has to make room again: its body is not waited for. */
+  readonly giveWay: (request: IncomingMessage, response: ServerResponse) => void
   readonly onError: OnError
   /** Answers every other request. */
   readonly otherwise: RequestListener
@@ -58,7 +60,15 @@ function routeFinder(routes: UsualReviews['routes']): (url: string) => Route | u
 }
 
 /** Builds the request listener. */
-export function usualReviews({ routes, bound, limit, refuse, onError, otherwise }: UsualReviews): RequestListener {
+export function usualReviews({
+  routes,
+  bound,
+  limit,
+  refuse,
+  giveWay,
+  onError,
+  otherwise,
+}: UsualReviews): RequestListener {
   const routeOf = routeFinder(routes)
   return (request, response) => {
     const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined
@@ -67,10 +77,7 @@ export function usualReviews({ routes, bound, limit, refuse, onError, otherwise 
       otherwise(request, response)
       return
     }
-    const held = bound.admit(length, () => {
-      response.once('finish', () => request.destroy())
-      refuse(response)
-    })
+    const held = bound.admit(length, () => giveWay(request, response))
     if (held === undefined) {
       refuse(response)
       return
@@ -79,7 +86,12 @@ export function usualReviews({ routes, bound, limit, refuse, onError, otherwise 
     readWhole(request, response, {
       take(body) {
         held.arrived()
-        route.handler(body, route.timeout).then((reply) => sendReply(response, reply), failed)
+        // Its last byte came after it had given way.
+        if (response.headersSent) return
+        route
+          .handler(body, route.timeout)
+          .then((reply) => sendReply(response, reply))
+          .catch(failed)
       },
       brokenOff: failed,
       over: () => held.release(),

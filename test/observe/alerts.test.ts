@@ -29,9 +29,9 @@ describe('what is logged of alerts', () => {
       lines.map(({ decision, unlogged }) => `${decision} ${unlogged ?? 0}`),
       [
         ...Array<string>(20).fill('repeat 0'),
-        'contributed 980',
-        ...Array<string>(29).fill('contributed 0'),
-        'repeat 10',
+        ...Array<string>(30).fill('contributed 0'),
+        ...Array<string>(10).fill('no-weight 0'),
+        'repeat 980',
       ],
     )
     const counts = await registry.getSingleMetric('drawbridge_alert_decisions_total')!.get()

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders, Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { connect } from 'node:net'
 import { assert as assertProperty, asyncProperty, string } from 'fast-check'
 import { jsonReply } from '../../src/server/reply.ts'
 import { REVIEW_LIMIT_BYTES, webhookApp } from '../../src/server/webhookApp.ts'
+import { until } from '../process/server.ts'
 
 interface Sent {
   readonly path: string
@@ -27,6 +28,7 @@ describe('reviews answered before express', () => {
   const app = webhookApp({
     routes: {
       '/mutate': (body, timeout) => Promise.resolve(jsonReply(200, { text: body.toString('utf8'), timeout })),
+      '/never': () => new Promise(() => undefined),
       '/broken': () => Promise.reject(new Error('a bug')),
       '/odd': () =>
         Promise.resolve({ status: 201, contentType: 'text/plain; charset=utf-8', body: 'é', headers: { 'X-A': 'b' } }),
@@ -140,4 +142,60 @@ describe('reviews answered before express', () => {
     assert.deepEqual(new Set(errors), new Set(['400 request aborted']))
     assert.equal(errors.length, 20)
   })
+
+  for (const [what, type] of [
+    ['answered before express', 'application/json'],
+    ['answered by express', 'application/json;charset=utf-8'],
+  ] as const) {
+    it(`that give way and are whole all the same are refused once: ${what}`, async () => {
+      const { port } = server.address() as AddressInfo
+      const head = (path: string, length: number): string =>
+        `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`
+      const open = async (bytes: string | Buffer): Promise<Socket> => {
+        const arrived = new Promise((resolve) => server.once('request', resolve))
+        const socket = connect(port, '127.0.0.1')
+          .on('error', () => undefined)
+          .resume()
+        socket.write(bytes)
+        await arrived
+        return socket
+      }
+      const rejected: unknown[] = []
+      const onRejection = (error: unknown): void => void rejected.push(error)
+      process.on('unhandledRejection', onRejection)
+      const others: Socket[] = []
+      try {
+        // The body that gives way, but for its last byte; alone on its connection, and behind an answer that does not come.
+        for (const before of ['', head('/never', 2) + '{}']) {
+          const body = head('/mutate', REVIEW_LIMIT_BYTES) + ' '.repeat(REVIEW_LIMIT_BYTES - 1)
+          const largest = await open(before === '' ? body : before)
+          if (before !== '') {
+            const entered = new Promise((resolve) => server.once('request', resolve))
+            largest.write(body)
+            await entered
+          }
+          const gone = new Promise((resolve) => largest.once('close', resolve))
+          // Eight of this length are what may be under way.
+          for (let count = 0; count < 8; count++) others.push(await open(head('/mutate', REVIEW_LIMIT_BYTES)))
+          largest.write(' ')
+          await gone
+          for (const other of others.splice(0)) other.destroy()
+          await until('nothing under way', async () => {
+            const { status } = await send({
+              path: '/mutate',
+              headers: { ...JSON_HEADERS, 'Content-Length': '2' },
+              body: '{}',
+            })
+            return status === 200
+          })
+        }
+        assert.deepEqual(rejected, [])
+        assert.ok(errors.includes('503 too many reviews under way'), errors.join('; '))
+        assert.ok(!errors.some((error) => error.startsWith('500')), errors.join('; '))
+      } finally {
+        process.off('unhandledRejection', onRejection)
+        for (const other of others) other.destroy()
+      }
+    })
+  }
 })
