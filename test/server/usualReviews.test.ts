@@ -106,7 +106,7 @@ describe('reviews answered before express', () => {
     const head = `POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
     let answers = ''
     socket.on('data', (chunk: Buffer) => (answers += chunk.toString('latin1')))
-    const until = async (count: number): Promise<void> => {
+    const answered = async (count: number): Promise<void> => {
       while (answers.split('HTTP/1.1 200 OK').length <= count)
         await new Promise((resolve) => socket.once('data', resolve))
     }
@@ -114,7 +114,7 @@ describe('reviews answered before express', () => {
       socket.write(head + body.slice(0, 10))
       await new Promise((resolve) => setImmediate(resolve))
       socket.write(body.slice(10))
-      await until(count)
+      await answered(count)
     }
     socket.destroy()
     assert.deepEqual(errors, [])
