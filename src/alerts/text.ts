@@ -9,7 +9,7 @@ export const MAX_RULE = 256
 /** Everything that moves a terminal's cursor, hides text or is no character: controls, formats (bidi), line separators, surrogates, unassigned. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
-/** Nearly every text: looking costs a fraction of replacing nothing. */
+/** Nearly every text, and then nothing has to be replaced. */
 const PLAIN = /^[\x20-\x7e]*$/
 
 /**

@@ -4,7 +4,7 @@ import { eventKey } from './dedupe.ts'
 import type { SeenEvents } from './dedupe.ts'
 import type { Outcome } from './types.ts'
 
-/** What is there at once, or later. Nearly every alert of a flood changes nothing and is decided at once: a promise for each would cost as much as deciding. */
+/** What is there at once, or later. Nearly every alert of a flood changes nothing and is decided at once, without a promise. */
 export type Eventually<T> = T | Promise<T>
 
 /**

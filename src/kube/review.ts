@@ -44,7 +44,7 @@ const requestShape = required(
   ),
 )
 
-/** For what is put together field by field: this runs for every review, and spreading what is mostly empty costs more than reading it. */
+/** For what is put together field by field, because it is made for every review. */
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** The fields as `requestShape` leaves them: their types are right, but absent may be null or missing. */

@@ -1,5 +1,5 @@
 const UNPRINTABLE = /[^\x20-\x7e]/gu
-/** Nearly every text is: looking costs a tenth of replacing nothing. */
+/** Nearly every text is, and then nothing has to be replaced. */
 const PRINTABLE = /^[\x20-\x7e]*$/u
 
 /**

@@ -20,8 +20,8 @@ export interface AlertsAppOptions extends AlertGateOptions {
 }
 
 /**
- * Builds the listener. What sensors really send (a known path, JSON, an announced length, not packed) is answered before express, which costs as much as
- * handling an alert; everything else is express's, through the same gate.
+ * Builds the listener. What sensors really send (a known path, JSON, an announced length, not packed) is answered before express, as reviews are; everything else
+ * is express's, through the same gate.
  */
 export function alertsApp(options: AlertsAppOptions): RequestListener {
   const gate = createAlertGate(options)
