@@ -237,11 +237,11 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   const store: VerdictStore = {
     load: async (take) => {
       const problems = [...openProblems]
-      for (let after: string | undefined = ''; after !== undefined;) {
-        const page: Page = await loadPage(after)
-        await take(page.verdicts)
+      for (let page: Page | undefined = await loadPage(''); page !== undefined;) {
         problems.push(...page.problems)
-        after = page.last
+        // Read while another thread takes this one in.
+        const next: Promise<Page> | undefined = page.last === undefined ? undefined : loadPage(page.last)
+        ;[page] = await Promise.all([next, take(page.verdicts)])
       }
       return problems
     },

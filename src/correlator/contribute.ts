@@ -2,17 +2,10 @@
 import type { Classification } from '../alerts/classes.ts'
 import { cleanText } from '../alerts/text.ts'
 import type { RuntimeAlert } from '../alerts/types.ts'
-import {
-  contributionKey,
-  mergeContribution,
-  mergeFacts,
-  missingNames,
-  noFacts,
-  type VerdictFacts,
-} from '../verdicts/merge.ts'
+import { contributionKey, mergeContribution, mergeFacts, missingNames, noFacts } from '../verdicts/merge.ts'
 import { nameByDigest, nameByReference } from '../verdicts/name.ts'
 import { countedContributions } from '../verdicts/phase.ts'
-import type { Contribution, Evidence, ImageVerdict } from '../verdicts/types.ts'
+import type { Contribution, Evidence, ImageVerdict, VerdictFacts } from '../verdicts/types.ts'
 import type { ImageIdentity } from './attribute.ts'
 import { repeatKey } from './dedupe.ts'
 

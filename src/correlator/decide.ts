@@ -1,9 +1,9 @@
 /** What a write makes of the stored verdict. Pure: stores call it again after a conflict, with the newest value. */
-import { extendFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import { extendFacts } from '../verdicts/merge.ts'
 import { decidePhase, factsToExtend, type Thresholds } from '../verdicts/phase.ts'
 import { keptReach, reachOf, type ReachRules } from '../verdicts/reach.ts'
 import { sameVerdict } from '../verdicts/serialize.ts'
-import type { Decision, ImageVerdict, Release } from '../verdicts/types.ts'
+import type { Decision, ImageVerdict, Release, VerdictFacts } from '../verdicts/types.ts'
 
 /** By what verdicts are decided. */
 export interface VerdictPolicy {

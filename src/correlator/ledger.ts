@@ -7,7 +7,7 @@ import { mutesActs } from '../verdicts/decisions.ts'
 import { flaggedOf } from '../verdicts/flagged.ts'
 import { strictest, type FoundVerdict } from '../verdicts/index.ts'
 import type { ImageReference } from '../verdicts/name.ts'
-import { createNameIndex, link, unlink, valuesAt, type Multimap, type Named } from '../verdicts/nameIndex.ts'
+import { createNameIndex, link, namedAs, unlink, valuesAt, type Multimap, type Named } from '../verdicts/nameIndex.ts'
 import type { ImageVerdict, Muted, VerdictChange, VerdictStore } from '../verdicts/types.ts'
 
 /** What is always in memory. */
@@ -62,11 +62,13 @@ export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE):
         whole.delete(name)
         return
       }
-      const { digests, references, phase, phaseSince, expiresAt } = verdict
+      const { spellsDigest, otherNames } = namedAs(verdict)
+      const { phase, phaseSince, expiresAt } = verdict
       const mutedKeys = mutedKeysOf(verdict.muted)
-      const entry = { name, digests, references, phase, phaseSince, expiresAt, mutedKeys }
+      const entry = { name, spellsDigest, otherNames, phase, phaseSince, expiresAt, mutedKeys }
       index.set(entry)
-      whole.set(name, verdict)
+      // While a large ledger is loaded each would push out another that nobody has asked for either.
+      if (old !== undefined || whole.size < keptWhole) whole.set(name, verdict)
       for (const key of mutedKeys ?? []) link(byMuted, key, entry)
     },
     get,
@@ -80,12 +82,12 @@ export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE):
     },
     findByDigest: (digest) => {
       const [name] = index
-        .withDigest(digest)
+        .withName(digest)
         .map((entry) => entry.name)
         .sort()
       return name === undefined ? undefined : get(name)
     },
-    findByReference: (normalized) => present(index.withReference(normalized)),
+    findByReference: (normalized) => present(index.withName(normalized)),
     findMute: (repository, act, now) =>
       present(valuesAt(byMuted, mutedKey(repository, act))).find((verdict) => mutesActs(verdict, act, now)),
     find: (image, now, namespace) => strictest(flaggedOf(present(index.ofImage(image))), now, namespace),

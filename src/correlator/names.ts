@@ -1,7 +1,7 @@
 /** Names that pods show for a verdict's image: they join it, and leave it when they have long been another image's (rule 15). */
-import { noFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import { noFacts } from '../verdicts/merge.ts'
 import { isFlagged } from '../verdicts/phase.ts'
-import type { ImageVerdict } from '../verdicts/types.ts'
+import type { ImageVerdict, VerdictFacts } from '../verdicts/types.ts'
 import { isSameImage } from './attribute.ts'
 import { withoutReference } from './decide.ts'
 import type { Ledger } from './ledger.ts'

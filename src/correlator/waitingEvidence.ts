@@ -1,6 +1,7 @@
 /** Evidence that changes nothing else: it waits for the next write of its verdict, or for the sweep. Most alerts of a flood end here, so it is cheap. */
-import { newestEvidence, noFacts, selectEvidence, type VerdictFacts } from '../verdicts/merge.ts'
-import type { Evidence } from '../verdicts/types.ts'
+import { newestEvidence, selectEvidence } from '../verdicts/evidence.ts'
+import { noFacts } from '../verdicts/merge.ts'
+import type { Evidence, VerdictFacts } from '../verdicts/types.ts'
 
 export interface WaitingEvidence {
   /** Keeps the newest piece of each key. */

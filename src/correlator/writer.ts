@@ -2,9 +2,15 @@
  * Writes to the ledger, one at a time per verdict: the first change is written at once, what arrives during that write goes together into the next one.
  * No timer. Changes of different verdicts do not wait for one another.
  */
-import { mergeFacts, type VerdictFacts } from '../verdicts/merge.ts'
+import { mergeFacts } from '../verdicts/merge.ts'
 import { isStricter } from '../verdicts/phase.ts'
-import { StoreBusyError, type ImageVerdict, type Phase, type VerdictStore } from '../verdicts/types.ts'
+import {
+  type ImageVerdict,
+  type Phase,
+  StoreBusyError,
+  type VerdictFacts,
+  type VerdictStore,
+} from '../verdicts/types.ts'
 
 export interface Written {
   readonly verdict: ImageVerdict

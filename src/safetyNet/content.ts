@@ -21,6 +21,7 @@ import type { Exemptions } from '../policy/exemptions.ts'
 import { BUILTIN_CHECKS, BUILTIN_PROFILES } from '../policy/registry.ts'
 import type { MinorVersion, QuarantineMode } from '../policy/types.ts'
 import type { FlaggedVerdict } from '../verdicts/flagged.ts'
+import { imageNames } from '../verdicts/nameIndex.ts'
 import { reachOf } from '../verdicts/reach.ts'
 import { byName, fitting } from './fitting.ts'
 import { netProfiles, type ProfileSources } from './profiles.ts'
@@ -160,7 +161,7 @@ const imageEntries = (
   for (const verdict of verdicts) {
     const said = netVerdict(verdict, now)
     if (said === undefined) continue
-    for (const key of [...verdict.digests, ...verdict.references]) {
+    for (const key of imageNames(verdict)) {
       const others = entries.get(key)
       const all = others === undefined ? [said] : [...others, said].sort((a, b) => (a.verdict < b.verdict ? -1 : 1))
       entries.set(key, all)

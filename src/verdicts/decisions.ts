@@ -1,7 +1,6 @@
 /** What people decided about a verdict, how long it holds, and what it silences (rule 19). Pure. */
-import type { VerdictFacts } from './merge.ts'
 import { repositoryOf } from './name.ts'
-import type { Decision, ImageVerdict, Muted } from './types.ts'
+import type { Decision, ImageVerdict, Muted, VerdictFacts } from './types.ts'
 
 const DAY_MS = 24 * 3600_000
 

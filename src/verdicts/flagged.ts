@@ -1,5 +1,6 @@
 /** What admission needs of a verdict, and no more: there may be many, and admission keeps them all in memory. */
 import { decisionEnd } from './decisions.ts'
+import { namedAs, type Named } from './nameIndex.ts'
 import { countedContributions, isFlaggedPhase } from './phase.ts'
 import { scoresOf } from './reach.ts'
 import type { Evidence, FlaggedPhase, ImageVerdict, VerdictChange } from './types.ts'
@@ -8,10 +9,7 @@ import type { Evidence, FlaggedPhase, ImageVerdict, VerdictChange } from './type
 export type ShownEvidence = Pick<Evidence, 'detector' | 'rule' | 'time' | 'namespace' | 'pod' | 'target' | 'own'>
 
 /** A verdict that warns or denies somewhere. Times are milliseconds since the epoch. */
-export interface FlaggedVerdict extends Pick<
-  ImageVerdict,
-  'name' | 'digests' | 'references' | 'reason' | 'reach' | 'phaseSince' | 'expiresAt'
-> {
+export interface FlaggedVerdict extends Named, Pick<ImageVerdict, 'reason' | 'reach' | 'phaseSince' | 'expiresAt'> {
   readonly phase: FlaggedPhase
   /** It says something up to and including then. */
   readonly until: number
@@ -41,15 +39,13 @@ export const flaggedOf = (verdicts: readonly ImageVerdict[]): readonly FlaggedVe
 
 /** Undefined: admission has nothing to say of it, at whatever time. */
 export function flaggedVerdict(verdict: ImageVerdict): FlaggedVerdict | undefined {
-  const { name, digests, references, phase, reason, reach, phaseSince, expiresAt, confirm } = verdict
+  const { phase, reason, reach, phaseSince, expiresAt, confirm } = verdict
   if (!isFlaggedPhase(phase)) return undefined
   const until = flaggedUntil(verdict)
   return until === undefined
     ? undefined
     : {
-        name,
-        digests,
-        references,
+        ...namedAs(verdict),
         phase,
         reason,
         ...(reach === undefined ? {} : { reach }),

@@ -24,7 +24,17 @@ export type ParseReference = (text: string) => ImageReference | undefined
 
 /** The name of a verdict on an image known by a digest: `sha256-<hex>`; of a rarer algorithm `ref-<hash>`, for the name is bounded. */
 export function nameByDigest(digest: string): string {
-  return digest.startsWith('sha256:') ? digest.replace(':', '-') : nameByReference(digest)
+  return spellingOf(digest) ?? nameByReference(digest)
+}
+
+/** The name that spells this digest; undefined: none does. */
+export function spellingOf(digest: string): string | undefined {
+  return digest.startsWith('sha256:') ? `sha256-${digest.slice(7)}` : undefined
+}
+
+/** The digest that this name spells; undefined: none. */
+export function spelledDigest(name: string): string | undefined {
+  return name.startsWith('sha256-') ? `sha256:${name.slice(7)}` : undefined
 }
 
 /** The name while only a reference is known: `ref-<first 40 hex of SHA-256>` of the normalised reference, because a reference is no legal object name. */

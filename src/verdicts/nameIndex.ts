@@ -1,12 +1,29 @@
 /** Finds things by the names of images: digests and normalised references. In memory, constant time, small: there may be 100,000. */
 
-import type { ImageReference } from './name.ts'
+import { spelledDigest, spellingOf, type ImageReference } from './name.ts'
+import type { ImageVerdict } from './types.ts'
 
-/** Something with a name of its own that stands for an image. */
+/** Something that stands for an image and is found by its names. */
 export interface Named {
+  /** A verdict's. */
   readonly name: string
-  readonly digests: readonly string[]
-  readonly references: readonly string[]
+  /** Whether the digest that `name` spells is the image's. It is not kept a second time: with 100,000 verdicts that is an eighth of an index. */
+  readonly spellsDigest: boolean
+  /** The image's other digests, then its normalised references. */
+  readonly otherNames: readonly string[]
+}
+
+/** What a verdict is found by. */
+export function namedAs({ name, digests, references }: Pick<ImageVerdict, 'name' | 'digests' | 'references'>): Named {
+  const spelled = spelledDigest(name)
+  const spellsDigest = spelled !== undefined && digests.includes(spelled)
+  const others = spellsDigest ? digests.filter((digest) => digest !== spelled) : digests
+  return { name, spellsDigest, otherNames: others.concat(references) }
+}
+
+/** All digests and normalised references. */
+export function imageNames({ name, spellsDigest, otherNames }: Named): readonly string[] {
+  return spellsDigest ? [spelledDigest(name)!, ...otherNames] : otherNames
 }
 
 export interface NameIndex<Entry extends Named> {
@@ -14,9 +31,8 @@ export interface NameIndex<Entry extends Named> {
   set(entry: Entry): void
   delete(name: string): void
   get(name: string): Entry | undefined
-  withDigest(digest: string): readonly Entry[]
-  /** By normalised reference. */
-  withReference(reference: string): readonly Entry[]
+  /** By digest or normalised reference: no text is both. */
+  withName(imageName: string): readonly Entry[]
   /** Of an image: by the digest that it is pinned to, then by its name. */
   ofImage(image: Pick<ImageReference, 'digest' | 'normalized'>): readonly Entry[]
   size(): number
@@ -25,13 +41,18 @@ export interface NameIndex<Entry extends Named> {
 
 export function createNameIndex<Entry extends Named>(): NameIndex<Entry> {
   const byName = new Map<string, Entry>()
-  const byDigest: Multimap<Entry> = new Map()
-  const byReference: Multimap<Entry> = new Map()
+  const byOtherName: Multimap<Entry> = new Map()
 
   const unlinkNames = (name: string): void => {
     const old = byName.get(name)
-    for (const digest of old?.digests ?? []) unlink(byDigest, digest, old!)
-    for (const reference of old?.references ?? []) unlink(byReference, reference, old!)
+    for (const other of old?.otherNames ?? []) unlink(byOtherName, other, old!)
+  }
+
+  const withName = (imageName: string): readonly Entry[] => {
+    const others = valuesAt(byOtherName, imageName)
+    const spelling = spellingOf(imageName)
+    const spelled = spelling === undefined ? undefined : byName.get(spelling)
+    return spelled?.spellsDigest === true ? [spelled, ...others] : others
   }
 
   return {
@@ -39,20 +60,18 @@ export function createNameIndex<Entry extends Named>(): NameIndex<Entry> {
       unlinkNames(entry.name)
       // In its old place: whoever is going through all of them must not meet it again.
       byName.set(entry.name, entry)
-      for (const digest of entry.digests) link(byDigest, digest, entry)
-      for (const reference of entry.references) link(byReference, reference, entry)
+      for (const other of entry.otherNames) link(byOtherName, other, entry)
     },
     delete: (name) => {
       unlinkNames(name)
       byName.delete(name)
     },
     get: (name) => byName.get(name),
-    withDigest: (digest) => valuesAt(byDigest, digest),
-    withReference: (reference) => valuesAt(byReference, reference),
+    withName,
     ofImage: ({ digest, normalized }) => {
       // A pinned name can be known for the image although its own digest is of another kind (platform, index, config id).
-      const named = valuesAt(byReference, normalized)
-      const pinned = digest === undefined ? NONE : valuesAt(byDigest, digest)
+      const named = withName(normalized)
+      const pinned = digest === undefined ? NONE : withName(digest)
       return pinned.length === 0 ? named : [...pinned, ...named]
     },
     size: () => byName.size,

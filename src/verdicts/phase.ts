@@ -1,9 +1,9 @@
 /** Phases of a verdict: decided from its facts, its last phase and the time. Pure. */
 import { decisionEnd, isConfirmed, mutedBy, mutesUntil } from './decisions.ts'
-import { boundFacts, type VerdictFacts } from './merge.ts'
+import { boundFacts } from './bounds.ts'
 import { decideReach, EVERYWHERE, keptReach, scoresOf, type Hold, type ReachRules, type Scores } from './reach.ts'
 import { HALF_LIFE_MS } from './score.ts'
-import type { Contribution, FlaggedPhase, ImageVerdict, Phase, Reach } from './types.ts'
+import type { Contribution, FlaggedPhase, ImageVerdict, Phase, Reach, VerdictFacts } from './types.ts'
 
 export interface Thresholds {
   readonly warnAt: number

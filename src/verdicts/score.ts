@@ -46,6 +46,8 @@ export function scoreAt(contributions: Iterable<Contribution>, time: number): nu
  * which alerts arrive does not matter. (The price: the ledger does not keep the silences between `first` and `last`; phase.ts forgets old contributions.)
  */
 export function peakScore(contributions: readonly Contribution[]): { readonly score: number; readonly at: number } {
+  const [only] = contributions
+  if (only !== undefined && contributions.length === 1 && only.weight > 0) return { score: only.weight, at: only.first }
   let peak = { score: 0, at: 0 }
   for (const { first } of contributions) {
     const score = scoreAt(contributions, first)

@@ -1,11 +1,23 @@
 /** The JSON form of a verdict in a store, and its strict reader: what a store gives back is not trusted to be what was written. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Detector } from '../alerts/types.ts'
-import { cleanText } from '../alerts/text.ts'
-import { boundFacts, contributionKey } from './merge.ts'
+import { cleanText, MAX_TEXT } from '../alerts/text.ts'
+import { boundFacts } from './bounds.ts'
+import { contributionKey } from './merge.ts'
 import { DIGEST, MAX_DIGEST_LENGTH, VERDICT_NAME } from './name.ts'
 import { bounded } from './reach.ts'
-import type { Answer, Contribution, Decision, Evidence, ImageVerdict, Muted, Phase, Reach, Release } from './types.ts'
+import type {
+  Answer,
+  Contribution,
+  Decision,
+  Evidence,
+  ImageVerdict,
+  Muted,
+  Phase,
+  Reach,
+  Release,
+  VerdictFacts,
+} from './types.ts'
 
 export type ReadVerdict =
   | { readonly verdict: ImageVerdict; readonly problem?: undefined }
@@ -53,121 +65,116 @@ class Unreadable extends Error {}
 
 type Json = Readonly<Record<string, unknown>>
 
+/** While its fields are filled in. */
+type Draft<Value> = { -readonly [Key in keyof Value]: Value[Key] }
+
+/** Each field is read at a place of its own in the code: there may be 100,000 verdicts to load, and a loop over names of fields costs several times as much. */
 function read(value: unknown): ImageVerdict {
   const verdict = object(value, 'the verdict')
-  const name = text(verdict, 'name', 80)
+  const name = text(verdict['name'], 'name', 80)
   if (!VERDICT_NAME.test(name)) throw new Unreadable('name is not sha256-<64 hex> or ref-<40 hex>')
-  const digests = texts(verdict, 'digests', MAX_DIGEST_LENGTH)
+  const digests = texts(verdict['digests'], 'digests', MAX_DIGEST_LENGTH)
   if (!digests.every((digest) => DIGEST.test(digest)))
     throw new Unreadable('digests holds something else than sha256:<64 hex>, sha384:<96 hex> or sha512:<128 hex>')
-  const contributions = Object.values(object(own(verdict, 'contributions'), 'contributions'))
-    .slice(0, 1024)
-    .map(readContribution)
+  const { alerted, release, confirm, mute, muted, reach } = verdict
+  const contributions: Record<string, Contribution> = {}
+  for (const item of Object.values(object(verdict['contributions'], 'contributions')).slice(0, 1024)) {
+    const contribution = readContribution(item)
+    contributions[contributionKey(contribution)] = contribution
+  }
+  const facts: Draft<VerdictFacts> = {
+    digests,
+    references: texts(verdict['references'], 'references', 512),
+    contributions,
+    evidence: array(verdict['evidence'], 'evidence').map(readEvidence),
+  }
+  if (alerted !== undefined) facts.alerted = readAlerted(alerted)
+  if (release !== undefined) facts.release = readRelease(release)
+  if (confirm !== undefined) facts.confirm = readDecision(confirm)
+  if (mute !== undefined) facts.mute = readDecision(mute)
+  if (muted !== undefined) facts.muted = readMuted(muted)
   return {
     name,
-    ...boundFacts({
-      digests,
-      references: texts(verdict, 'references', 512),
-      ...readIfPresent(verdict, 'alerted', readAlerted),
-      contributions: Object.fromEntries(contributions.map((item) => [contributionKey(item), item])),
-      evidence: array(verdict, 'evidence').map(readEvidence),
-      ...readIfPresent(verdict, 'release', readRelease),
-      ...readIfPresent(verdict, 'confirm', readDecision),
-      ...readIfPresent(verdict, 'mute', readDecision),
-      ...readIfPresent(verdict, 'muted', readMuted),
-    }),
-    phase: oneOf(verdict, 'phase', PHASES),
-    phaseSince: time(verdict, 'phaseSince'),
-    reason: text(verdict, 'reason', 2 * MAX_REASON + 128),
-    expiresAt: time(verdict, 'expiresAt'),
-    ...readIfPresent(verdict, 'reach', readReach),
+    ...boundFacts(facts),
+    phase: oneOf(verdict['phase'], 'phase', PHASES),
+    phaseSince: time(verdict['phaseSince'], 'phaseSince'),
+    reason: text(verdict['reason'], 'reason', 2 * MAX_REASON + 128),
+    expiresAt: time(verdict['expiresAt'], 'expiresAt'),
+    ...(reach === undefined ? {} : { reach: readReach(reach) }),
   }
 }
 
 function readContribution(value: unknown): Contribution {
   const item = object(value, 'a contribution')
-  const contribution = {
-    class: text(item, 'class', 64),
-    detector: oneOf(item, 'detector', DETECTORS),
-    owner: text(item, 'owner', 512),
-    weight: number(item, 'weight'),
-    first: time(item, 'first'),
-    last: time(item, 'last'),
-    ...flag(item, 'own'),
+  const contribution: Draft<Contribution> = {
+    class: text(item['class'], 'class', 64),
+    detector: oneOf(item['detector'], 'detector', DETECTORS),
+    owner: text(item['owner'], 'owner', 512),
+    weight: number(item['weight'], 'weight'),
+    first: time(item['first'], 'first'),
+    last: time(item['last'], 'last'),
   }
+  if (item['own'] === true) contribution.own = true
   if (contribution.first > contribution.last) throw new Unreadable('a contribution ends before it begins')
   return contribution
 }
 
 function readEvidence(value: unknown): Evidence {
   const item = object(value, 'a piece of evidence')
-  return {
-    key: text(item, 'key', 64),
-    detector: oneOf(item, 'detector', DETECTORS),
-    rule: text(item, 'rule', 256),
-    priority: text(item, 'priority', 64),
-    class: text(item, 'class', 64),
-    weight: number(item, 'weight'),
-    time: time(item, 'time'),
-    ...optional(item, 'namespace'),
-    ...optional(item, 'pod'),
-    ...optional(item, 'container'),
-    ...optional(item, 'node'),
-    ...optional(item, 'target'),
-    ...flag(item, 'own'),
+  const { namespace, pod, container, node, target } = item
+  const evidence: Draft<Evidence> = {
+    key: text(item['key'], 'key', 64),
+    detector: oneOf(item['detector'], 'detector', DETECTORS),
+    rule: text(item['rule'], 'rule', 256),
+    priority: text(item['priority'], 'priority', 64),
+    class: text(item['class'], 'class', 64),
+    weight: number(item['weight'], 'weight'),
+    time: time(item['time'], 'time'),
   }
+  if (namespace !== undefined) evidence.namespace = text(namespace, 'namespace', MAX_TEXT)
+  if (pod !== undefined) evidence.pod = text(pod, 'pod', MAX_TEXT)
+  if (container !== undefined) evidence.container = text(container, 'container', MAX_TEXT)
+  if (node !== undefined) evidence.node = text(node, 'node', MAX_TEXT)
+  if (target !== undefined) evidence.target = text(target, 'target', MAX_TEXT)
+  if (item['own'] === true) evidence.own = true
+  return evidence
 }
 
 function readAlerted(value: unknown): NonNullable<ImageVerdict['alerted']> {
-  const item = object(value, 'alerted')
-  return { digests: number(item, 'digests'), references: number(item, 'references') }
+  const { digests, references } = object(value, 'alerted')
+  return { digests: number(digests, 'digests'), references: number(references, 'references') }
 }
 
 function readRelease(value: unknown): Release {
-  return { ...readDecision(value), as: oneOf(object(value, 'release'), 'as', RELEASED_AS) }
+  return { ...readDecision(value), as: oneOf(object(value, 'release')['as'], 'as', RELEASED_AS) }
 }
 
 function readDecision(value: unknown): Decision {
-  const item = object(value, 'a decision')
+  const { by, reason, at, until } = object(value, 'a decision')
   return {
-    by: text(item, 'by', MAX_REASON),
-    reason: text(item, 'reason', MAX_REASON),
-    at: time(item, 'at'),
-    ...(own(item, 'until') === undefined ? {} : { until: time(item, 'until') }),
+    by: text(by, 'by', MAX_REASON),
+    reason: text(reason, 'reason', MAX_REASON),
+    at: time(at, 'at'),
+    ...(until === undefined ? {} : { until: time(until, 'until') }),
   }
 }
 
 function readMuted(value: unknown): Muted {
-  const item = object(value, 'muted')
-  const acts = array(item, 'acts').map((entry) => {
+  const muted = object(value, 'muted')
+  const acts = array(muted['acts'], 'acts').map((entry) => {
     const act = object(entry, 'a muted act')
-    return { class: text(act, 'class', 64), target: text(act, 'target', 512) }
+    return { class: text(act['class'], 'class', 64), target: text(act['target'], 'target', 512) }
   })
-  return { at: time(item, 'at'), repositories: texts(item, 'repositories', 512), acts }
+  return { at: time(muted['at'], 'at'), repositories: texts(muted['repositories'], 'repositories', 512), acts }
 }
 
 function readReach(value: unknown): Reach {
-  const item = object(value, 'reach')
+  const { elsewhere, denying, warning } = object(value, 'reach')
   return bounded({
-    elsewhere: oneOf(item, 'elsewhere', ANSWERS),
-    denying: texts(item, 'denying', 63),
-    warning: texts(item, 'warning', 63),
+    elsewhere: oneOf(elsewhere, 'elsewhere', ANSWERS),
+    denying: texts(denying, 'denying', 63),
+    warning: texts(warning, 'warning', 63),
   })
-}
-
-/** A field that is left out where it has nothing to say. */
-function readIfPresent<Key extends string, Value>(
-  item: Json,
-  key: Key,
-  readValue: (value: unknown) => Value,
-): Partial<Record<Key, Value>> {
-  const value = own(item, key)
-  return value === undefined ? {} : ({ [key]: readValue(value) } as Record<Key, Value>)
-}
-
-/** True or absent; anything else is absent too. */
-function flag<Key extends string>(item: Json, key: Key): Partial<Record<Key, true>> {
-  return own(item, key) === true ? ({ [key]: true } as Record<Key, true>) : {}
 }
 
 function object(value: unknown, what: string): Json {
@@ -176,51 +183,38 @@ function object(value: unknown, what: string): Json {
   return value as Json
 }
 
-function own(item: Json, key: string): unknown {
-  return Object.hasOwn(item, key) ? item[key] : undefined
-}
-
-function array(item: Json, key: string): readonly unknown[] {
-  const value = own(item, key)
-  if (!Array.isArray(value)) throw new Unreadable(`${key} is not an array`)
+function array(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Unreadable(`${what} is not an array`)
   return value.slice(0, 1024)
 }
 
-function texts(item: Json, key: string, max: number): readonly string[] {
-  return array(item, key).map((value) => {
-    if (typeof value !== 'string' || value.length > max)
-      throw new Unreadable(`${key} holds something else than short text`)
-    return value
+function texts(value: unknown, what: string, max: number): readonly string[] {
+  return array(value, what).map((item) => {
+    if (typeof item !== 'string' || item.length > max)
+      throw new Unreadable(`${what} holds something else than short text`)
+    return item
   })
 }
 
-function text(item: Json, key: string, max: number): string {
-  const value = own(item, key)
-  if (typeof value !== 'string') throw new Unreadable(`${key} is not text`)
+function text(value: unknown, what: string, max: number): string {
+  if (typeof value !== 'string') throw new Unreadable(`${what} is not text`)
   return cleanText(value, max)
 }
 
-function optional(item: Json, key: string): Readonly<Record<string, string>> {
-  return own(item, key) === undefined ? {} : { [key]: text(item, key, 512) }
-}
-
-function number(item: Json, key: string): number {
-  const value = own(item, key)
+function number(value: unknown, what: string): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
-    throw new Unreadable(`${key} is not a number of 0 or more`)
+    throw new Unreadable(`${what} is not a number of 0 or more`)
   return value
 }
 
 /** Milliseconds that a Date can hold. */
-function time(item: Json, key: string): number {
-  const value = number(item, key)
-  if (value > 8.64e15) throw new Unreadable(`${key} is not a time`)
-  return value
+function time(value: unknown, what: string): number {
+  const milliseconds = number(value, what)
+  if (milliseconds > 8.64e15) throw new Unreadable(`${what} is not a time`)
+  return milliseconds
 }
 
-function oneOf<Value extends string>(item: Json, key: string, values: readonly Value[]): Value {
-  const value = own(item, key)
-  const found = values.find((candidate) => candidate === value)
-  if (found === undefined) throw new Unreadable(`${key} is not one of ${values.join(', ')}`)
-  return found
+function oneOf<Value extends string>(value: unknown, what: string, values: readonly Value[]): Value {
+  if (!values.includes(value as Value)) throw new Unreadable(`${what} is not one of ${values.join(', ')}`)
+  return value as Value
 }

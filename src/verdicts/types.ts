@@ -99,6 +99,12 @@ export interface ImageVerdict {
   readonly reach?: Reach | undefined
 }
 
+/** The part of a verdict that grows by merging. Everything else of it is decided from this (phase.ts). */
+export type VerdictFacts = Pick<
+  ImageVerdict,
+  'digests' | 'references' | 'alerted' | 'contributions' | 'evidence' | 'release' | 'confirm' | 'mute' | 'muted'
+>
+
 /** A change as a store reports it, own writes included. `verdict` undefined: deleted. */
 export interface VerdictChange {
   readonly name: string

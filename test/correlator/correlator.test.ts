@@ -9,6 +9,7 @@ import type { Outcome } from '../../src/correlator/types.ts'
 import { NoSuchVerdictError } from '../../src/correlator/writer.ts'
 import { parseReference as parseStrictly } from '../../src/kube/reference.ts'
 import { createVerdictIndex } from '../../src/verdicts/index.ts'
+import { imageNames } from '../../src/verdicts/nameIndex.ts'
 import { readVerdict, writeVerdict } from '../../src/verdicts/serialize.ts'
 import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictStore } from '../../src/verdicts/types.ts'
@@ -199,7 +200,7 @@ describe('correlator', () => {
         assert.ok(verdict !== undefined && it.list().length === 1)
         assert.deepEqual(readVerdict(JSON.parse(writeVerdict(verdict))), { verdict })
         const found = createVerdictIndex(it.list()).find(parseStrictly(image) ?? assert.fail(), NOW, 'shop')
-        assert.deepEqual([found?.answer, found?.verdict.digests], ['denying', [digest]])
+        assert.ok(found?.answer === 'denying' && imageNames(found.verdict).includes(digest))
       }
     })
   }

@@ -31,11 +31,11 @@ function small(count: number) {
 describe('the ledger in memory', () => {
   it('reads from the store what it does not keep whole, and finds it all the same', () => {
     const { ledger, reads } = small(10)
-    assert.equal(ledger.get(numbered(9).name)?.digests[0], digestOf(9))
+    assert.equal(ledger.get(numbered(1).name)?.digests[0], digestOf(1))
     assert.equal(reads(), 0)
-    assert.equal(ledger.findByDigest(digestOf(0))?.name, numbered(0).name)
+    assert.equal(ledger.findByDigest(digestOf(9))?.name, numbered(9).name)
     assert.equal(reads(), 1)
-    assert.equal(ledger.findByDigest(digestOf(0))?.name, numbered(0).name)
+    assert.equal(ledger.findByDigest(digestOf(9))?.name, numbered(9).name)
     assert.equal(reads(), 1)
     assert.equal(ledger.findByReference('registry.example/shared:1').length, 10)
     const image = parseReference('registry.example/app-3:1') ?? assert.fail()
@@ -51,8 +51,31 @@ describe('the ledger in memory', () => {
       Array.from({ length: 10 }, (_, index) => numbered(index).name),
     )
     assert.equal(reads(), 8)
-    ledger.get(numbered(9).name)
+    ledger.get(numbered(1).name)
     assert.equal(reads(), 8)
+  })
+
+  it('keeps a verdict whole that changed, however many there are', () => {
+    const { ledger, put, reads } = small(10)
+    put(numbered(7, { phase: 'expired' }))
+    assert.equal(ledger.get(numbered(7).name)?.phase, 'expired')
+    assert.equal(reads(), 0)
+  })
+
+  it('finds an image by a digest that its verdict is not named after, and not by one that the verdict does not hold', () => {
+    const { ledger, put } = small(0)
+    put(numbered(1, { digests: [digestOf(2), digestOf(3)] }))
+    assert.equal(ledger.findByDigest(digestOf(1)), undefined)
+    assert.equal(ledger.findByDigest(digestOf(3))?.name, numbered(1).name)
+    put(numbered(1, { digests: [digestOf(1), digestOf(3)] }))
+    assert.equal(ledger.findByDigest(digestOf(1))?.name, numbered(1).name)
+    assert.equal(ledger.findByDigest(digestOf(2)), undefined)
+    assert.equal(ledger.findByDigest(digestOf(3))?.name, numbered(1).name)
+    put(numbered(3))
+    assert.equal(ledger.findByDigest(digestOf(3))?.name, numbered(1).name)
+    ledger.apply({ name: numbered(1).name })
+    assert.equal(ledger.findByDigest(digestOf(1)), undefined)
+    assert.equal(ledger.findByDigest(digestOf(3))?.name, numbered(3).name)
   })
 
   it('forgets what was removed, and names that a verdict no longer has', () => {
@@ -79,7 +102,7 @@ describe('the ledger in memory', () => {
   it('goes without what the store lost', () => {
     const { ledger, stored } = small(5)
     stored.clear()
-    assert.equal(ledger.get(numbered(0).name), undefined)
+    assert.equal(ledger.get(numbered(4).name), undefined)
     assert.equal(ledger.findByReference('registry.example/shared:1').length, 2)
   })
 })

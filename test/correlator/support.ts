@@ -5,8 +5,8 @@ import type { RuntimeAlert } from '../../src/alerts/types.ts'
 import { isSameImage } from '../../src/correlator/attribute.ts'
 import type { ContainerDirectory, ContainerRecord } from '../../src/correlator/types.ts'
 import type { ParseReference } from '../../src/verdicts/name.ts'
-import { contributionKey, noFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
-import type { Contribution, Evidence, ImageVerdict } from '../../src/verdicts/types.ts'
+import { contributionKey, noFacts } from '../../src/verdicts/merge.ts'
+import type { Contribution, Evidence, ImageVerdict, VerdictFacts } from '../../src/verdicts/types.ts'
 
 export const HOUR = 3600_000
 export const NOW = Date.UTC(2026, 10, 22, 6, 10)

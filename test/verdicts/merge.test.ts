@@ -1,21 +1,11 @@
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import {
-  boundFacts,
-  contributionKey,
-  extendFacts,
-  MAX_CONTRIBUTIONS,
-  MAX_DIGESTS,
-  MAX_FACTS_BYTES,
-  MAX_REFERENCES,
-  mergeContribution,
-  mergeFacts,
-  noFacts,
-  type VerdictFacts,
-} from '../../src/verdicts/merge.ts'
+import { boundFacts, MAX_CONTRIBUTIONS, MAX_FACTS_BYTES } from '../../src/verdicts/bounds.ts'
+import { MAX_DIGESTS, MAX_REFERENCES } from '../../src/verdicts/imageNames.ts'
+import { contributionKey, extendFacts, mergeContribution, mergeFacts, noFacts } from '../../src/verdicts/merge.ts'
 import { decidePhase } from '../../src/verdicts/phase.ts'
 import { readVerdict, writeVerdict } from '../../src/verdicts/serialize.ts'
-import type { Contribution, Evidence } from '../../src/verdicts/types.ts'
+import type { Contribution, Evidence, VerdictFacts } from '../../src/verdicts/types.ts'
 import { contribution, evidence, facts, NOW } from '../correlator/support.ts'
 
 const time = fc.integer({ min: NOW - 48 * 3600_000, max: NOW })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import { mergeFacts, type VerdictFacts } from '../../src/verdicts/merge.ts'
+import { mergeFacts } from '../../src/verdicts/merge.ts'
 import { decidePhase, factsToExtend, isFlagged, isStricter, reasonCode } from '../../src/verdicts/phase.ts'
-import type { ImageVerdict } from '../../src/verdicts/types.ts'
+import type { ImageVerdict, VerdictFacts } from '../../src/verdicts/types.ts'
 import { contribution, facts, HOUR, NOW, verdict } from '../correlator/support.ts'
 
 const NAME = `sha256-${'a'.repeat(64)}`
