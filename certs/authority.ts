@@ -5,7 +5,7 @@
 import { createPrivateKey, generateKeyPair, randomBytes, X509Certificate } from 'node:crypto'
 import { promisify } from 'node:util'
 import { isIP } from 'node:net'
-import forge from 'node-forge'
+import type Forge from 'node-forge'
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -22,6 +22,9 @@ const AUTHORITY_LIFETIME = 3650 * DAY
 /** One year. */
 const LEAF_LIFETIME = 365 * DAY
 
+/** Loaded when a certificate has to be made, which is once a year: it costs 2 MiB. */
+const loadForge = async (): Promise<typeof Forge> => (await import('node-forge')).default
+
 async function generateRsaKey(): Promise<{ publicKey: string; privateKey: string }> {
   return promisify(generateKeyPair)('rsa', {
     modulusLength: 2048,
@@ -37,7 +40,13 @@ function randomSerial(): string {
   return bytes.toString('hex')
 }
 
-function newCertificate(publicKey: string, commonName: string, now: number, lifetime: number): forge.pki.Certificate {
+function newCertificate(
+  forge: typeof Forge,
+  publicKey: string,
+  commonName: string,
+  now: number,
+  lifetime: number,
+): Forge.pki.Certificate {
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.publicKeyFromPem(publicKey)
   certificate.serialNumber = randomSerial()
@@ -49,8 +58,9 @@ function newCertificate(publicKey: string, commonName: string, now: number, life
 
 /** Creates a self-signed CA, valid from a little before `now` until `lifetime` after it (milliseconds; default ten years). */
 export async function createAuthority(now: number, lifetime = AUTHORITY_LIFETIME): Promise<KeyPair> {
+  const forge = await loadForge()
   const { publicKey, privateKey } = await generateRsaKey()
-  const certificate = newCertificate(publicKey, `drawbridge-ca-${randomBytes(4).toString('hex')}`, now, lifetime)
+  const certificate = newCertificate(forge, publicKey, `drawbridge-ca-${randomBytes(4).toString('hex')}`, now, lifetime)
   certificate.setIssuer(certificate.subject.attributes)
   certificate.setExtensions([
     { name: 'basicConstraints', cA: true, critical: true },
@@ -68,9 +78,10 @@ export async function issueLeaf(
   now: number,
   lifetime = LEAF_LIFETIME,
 ): Promise<KeyPair> {
+  const forge = await loadForge()
   const { publicKey, privateKey } = await generateRsaKey()
   const issuer = forge.pki.certificateFromPem(authority.certificate)
-  const certificate = newCertificate(publicKey, 'drawbridge', now, lifetime)
+  const certificate = newCertificate(forge, publicKey, 'drawbridge', now, lifetime)
   certificate.setIssuer(issuer.subject.attributes)
   certificate.setExtensions([
     { name: 'basicConstraints', cA: false, critical: true },

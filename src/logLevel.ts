@@ -1,5 +1,5 @@
 /** The log level of a running server: changed by whoever holds the admin token, for good or for a while. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { duration, LOG_LEVELS } from './config/config.ts'
 import type { LogLevel } from './config/config.ts'
 import type { LogLevelApi } from './server/adminApp.ts'

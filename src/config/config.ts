@@ -3,7 +3,7 @@
  * a server that does not start. What the API server must know is not here but in the webhook configurations.
  */
 import { load as parseYaml, YAMLException } from 'js-yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const port = z.int().min(0).max(65535)
 const listener = (defaultPort: number) =>

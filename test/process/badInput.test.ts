@@ -289,6 +289,21 @@ describe('bad input', () => {
     }
   })
 
+  it('a body is read as bytes, whatever character set it claims', async () => {
+    for (const charset of ['utf-8', 'shift_jis', 'nonsense']) {
+      const headers = {
+        'Content-Type': `application/json; charset=${charset}`,
+        Authorization: `Bearer ${server.file.alertToken}`,
+      }
+      const body = JSON.stringify(podReview('registry.example/shop/fine:1'))
+      const reviewed = await server.post(`${server.file.webhook}/validate`, body, headers)
+      assert.deepEqual([charset, reviewed.status, typeof reviewed.body.response.allowed], [charset, 200, 'boolean'])
+      const text = alertText(`registry.example/shop/charset-${charset}:1`)
+      const taken = await server.post(`${server.file.alerts}/alerts/falco`, text, headers)
+      assert.deepEqual([charset, taken.status, taken.body.decisions[0].decision], [charset, 200, 'contributed'])
+    }
+  })
+
   it('a batch loses only what is bad in it', async () => {
     const lines = [
       alertText('registry.example/shop/batch:1'),

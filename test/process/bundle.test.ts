@@ -18,17 +18,33 @@ function loadedAtStart(entry: string, seen = new Set<string>()): ReadonlySet<str
 }
 
 describe('the bundle', () => {
-  it('keeps the Kubernetes client out of what every start loads', () => {
-    const isClient = (file: string): boolean => readFileSync(join(bundle, file), 'utf8').includes('loadFromCluster')
-    const client = readdirSync(bundle).filter((file) => file.endsWith('.js') && isClient(file))
-    assert.ok(client.length > 0, 'the Kubernetes client is nowhere in the bundle: this test looks for the wrong thing')
-    for (const entry of ['drawbridge.js', 'alertThread.js']) {
-      assert.deepEqual(
-        [...loadedAtStart(entry)].filter((file) => client.includes(file)),
-        [],
-        entry,
+  for (const [what, text] of [
+    ['the Kubernetes client', 'loadFromCluster'],
+    ['what makes certificates', 'rsaEncryption'],
+  ] as const) {
+    it(`keeps ${what} out of what every start loads`, () => {
+      const files = readdirSync(bundle).filter(
+        (file) => file.endsWith('.js') && readFileSync(join(bundle, file), 'utf8').includes(text),
       )
-    }
+      assert.ok(files.length > 0, `${what} is nowhere in the bundle: this test looks for the wrong thing`)
+      const entries = readdirSync(bundle).filter((file) =>
+        /^(?:drawbridge|alertThread|serve-[A-Z0-9]+)\.js$/.test(file),
+      )
+      assert.equal(entries.length, 3)
+      for (const entry of entries) {
+        assert.deepEqual(
+          [...loadedAtStart(entry)].filter((file) => files.includes(file)),
+          [],
+          entry,
+        )
+      }
+    })
+  }
+
+  it('keeps out tables that nothing uses', () => {
+    // Of iconv-lite, mime-db and zod's messages in other languages.
+    for (const file of readdirSync(bundle).filter((name) => name.endsWith('.js')))
+      assert.doesNotMatch(readFileSync(join(bundle, file), 'utf8'), /shiftjis|vnd\.ms-excel|Ungültige Eingabe/u, file)
   })
 
   it('runs from its own files alone, as in the image', () => {

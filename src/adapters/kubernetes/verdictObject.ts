@@ -1,5 +1,5 @@
 /** ImageVerdict as an API object and in memory: the mapping, with a strict reader. See manifests/crds/imageverdicts.yaml. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 import { GROUP, VERSION } from '../../kube/names.ts'
 import { DIGEST } from '../../verdicts/name.ts'
