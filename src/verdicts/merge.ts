@@ -61,12 +61,18 @@ export function missingNames(
   wanted: Pick<VerdictFacts, 'digests' | 'references'>,
 ): Pick<VerdictFacts, 'digests' | 'references'> {
   // Without `alerted` the store may not know the field (an older CRD): names that are there must do.
-  const digests = new Set(stored.digests.slice(0, stored.alerted?.digests))
-  const references = new Set(stored.references.slice(0, stored.alerted?.references))
   return {
-    digests: wanted.digests.filter((digest) => !digests.has(digest)),
-    references: wanted.references.filter((reference) => !references.has(reference)),
+    digests: without(wanted.digests, stored.digests, stored.alerted?.digests),
+    references: without(wanted.references, stored.references, stored.alerted?.references),
   }
+}
+
+/** Those that are not among the first `count` of `known` (default all), which are few. */
+function without(names: readonly string[], known: readonly string[], count = known.length): readonly string[] {
+  return names.filter((name) => {
+    const index = known.indexOf(name)
+    return index < 0 || index >= count
+  })
 }
 
 function mergeContributions(
