@@ -33,6 +33,8 @@ export interface Pair {
   readonly drawbridge: { readonly url: string; readonly pid: number | undefined }
   readonly floor: { readonly url: string; readonly pid: number | undefined }
   readonly ca: string
+  /** Drawbridge's data folder. */
+  readonly path: string
   stop(): Promise<void>
 }
 
@@ -46,6 +48,7 @@ export async function startPair(): Promise<Pair> {
     drawbridge: { url: webhook, pid: drawbridge.server.child.pid },
     floor,
     ca,
+    path: drawbridge.path,
     async stop() {
       generator.stop()
       floor.stop()

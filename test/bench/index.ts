@@ -9,12 +9,14 @@ import { compute } from './compute.ts'
 import { directoryMemory } from './directoryMemory.ts'
 import { endpoint } from './endpoint.ts'
 import { idle } from './idle.ts'
+import { peersBeside } from './peersBeside.ts'
 import type { Measurement } from './types.ts'
 import { verdictLookup } from './verdictLookup.ts'
 
 export const measurements: readonly Measurement[] = [
   compute,
   endpoint,
+  peersBeside,
   verdictLookup,
   idle,
   apiServer,

@@ -103,7 +103,7 @@ export async function waitFor<T>(
 }
 
 /** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(
     Array.from(
       { length: count },

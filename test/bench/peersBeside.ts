@@ -1,0 +1,54 @@
+/** Other webhooks in the same run, in turn with Drawbridge and the floor: those that can be built from public modules. */
+import { startCluster } from '../cluster/harness.ts'
+import { extentOf, startPair, warmUp } from './endpoint.ts'
+import { compare, median, ratioOf } from './paired.ts'
+import { startPodSecurityWebhook } from './peerServer.ts'
+import { reviewOf, TYPICAL } from './reviews.ts'
+import { NAMESPACE, reviewTarget } from './servers.ts'
+import type { Effort, Figure, Measurement } from './types.ts'
+
+const VERSION = 'pod-security-admission 0.35'
+
+async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
+  // It asks an API server for namespaces.
+  const cluster = await startCluster()
+  const pair = await startPair()
+  try {
+    await cluster.createNamespace(NAMESPACE, {})
+    const peer = await startPodSecurityWebhook(pair.path, cluster.kubeconfig)
+    try {
+      const review = reviewOf(NAMESPACE, TYPICAL)
+      const targets = [
+        reviewTarget('drawbridge', pair.drawbridge, '/validate', review, pair.ca),
+        reviewTarget('floor', pair.floor, '/validate', review, pair.ca),
+        reviewTarget(VERSION, peer, '/', review, pair.ca),
+      ]
+      await warmUp(pair, Math.max(2000, 8000 * scale))
+      await pair.generator.run({ target: targets[2]!, connections: 16, milliseconds: Math.max(2000, 8000 * scale) })
+      report('warm')
+      const [ours, floor, theirs] = await compare(pair.generator, targets, { ...extentOf(scale), connections: 16 })
+      const rates = [ours, theirs, floor].map((one) => Math.round(median(one!.rounds.map(({ rate }) => rate))))
+      return [
+        {
+          what: `validate: requests at 16 connections, of ${VERSION} in the same run`,
+          value: ratioOf(ours!, theirs!, ({ rate }) => rate),
+          unit: 'x',
+          goal: { atLeast: 2 },
+          note: `${rates[0]}/s and ${rates[1]}/s; the floor ${rates[2]}/s`,
+        },
+        {
+          what: `validate: requests at 16 connections of ${VERSION}, of the floor`,
+          value: ratioOf(theirs!, floor!, ({ rate }) => rate),
+          unit: 'x',
+        },
+      ]
+    } finally {
+      await peer.stop()
+    }
+  } finally {
+    await pair.stop()
+    await cluster.stop()
+  }
+}
+
+export const peersBeside: Measurement = { name: 'peers', run }
