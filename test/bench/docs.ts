@@ -7,6 +7,7 @@ import { barChart } from './charts.ts'
 import type { Chart } from './charts.ts'
 import { WORKS } from './endpoint.ts'
 import { PEERS } from './peers.ts'
+import { POD_SECURITY } from './peersBeside.ts'
 import { readResults, tableOf } from './results.ts'
 import type { Results } from './results.ts'
 
@@ -16,7 +17,8 @@ const MARKS = ['<!-- table: make bench-docs -->', '<!-- end of table -->'] as co
 /** Throws with its name when a figure was not measured: half a chart would be a wrong one. */
 function valueOf({ measured }: Results, what: string): number {
   const figure = measured.flatMap(({ figures }) => figures).find((one) => one.what === what)
-  if (figure === undefined) throw new Error(`bench/results.json has no "${what}": run make bench ONLY=endpoint first`)
+  if (figure === undefined)
+    throw new Error(`bench/results.json has no "${what}": run make bench ONLY=endpoint,peers first`)
   return figure.value
 }
 
@@ -31,6 +33,10 @@ export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
         { label: 'bare Node https (the floor)', value: 1 },
         { label: 'Drawbridge, validate', value: requests('validate'), own: true },
         { label: 'Drawbridge, mutate', value: requests('mutate'), own: true },
+        {
+          label: POD_SECURITY,
+          value: valueOf(results, `validate: requests at 16 connections of ${POD_SECURITY}, of the floor`),
+        },
         ...PEERS.map(({ name, ofFloor }) => ({ label: name, value: ofFloor })),
       ],
       line: { value: 0.8, label: 'goal: at least 0.8' },

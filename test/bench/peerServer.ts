@@ -21,15 +21,20 @@ export interface PeerServer {
   stop(): Promise<void>
 }
 
-/** @param data of a Drawbridge: the peer has its certificate */
-export async function startPodSecurityWebhook(data: string, kubeconfig: string): Promise<PeerServer> {
+/** Builds it if it is not there yet, which its script announces on stderr. Throws where that fails. Returns the program. */
+export function buildPodSecurityWebhook(): string {
   const build = spawnSync('bash', [SCRIPT], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-  if (build.status !== 0) throw new Error(`${SCRIPT} failed; it needs Go >= 1.25 and a Go module proxy`)
+  if (build.status !== 0) throw new Error('test/bench/peerServers.sh failed; it needs Go >= 1.25 and a Go module proxy')
+  return join(build.stdout.trim(), 'pod-security-webhook')
+}
+
+/** @param data of a Drawbridge: the peer has its certificate */
+export async function startPodSecurityWebhook(program: string, data: string, kubeconfig: string): Promise<PeerServer> {
   const [port] = await freePorts(1)
   const config = join(data, 'pod-security.yaml')
   writeFileSync(config, CONFIG)
   const child = spawn(
-    join(build.stdout.trim(), 'pod-security-webhook'),
+    program,
     Object.entries({
       kubeconfig,
       config,
@@ -42,7 +47,14 @@ export async function startPodSecurityWebhook(data: string, kubeconfig: string):
   )
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2000)))
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  let isOver = false
+  const ended = new Promise<void>((resolve) => {
+    child.once('error', (error) => (said = error.message))
+    child.once('close', () => {
+      isOver = true
+      resolve()
+    })
+  })
   const url = `https://127.0.0.1:${port}`
   const stop = async (): Promise<void> => {
     child.kill()
@@ -50,7 +62,7 @@ export async function startPodSecurityWebhook(data: string, kubeconfig: string):
   }
   try {
     await until('an answer of pod-security-admission', async () => {
-      if (child.exitCode !== null) throw new Error(`pod-security-admission ended: ${said}`)
+      if (isOver) throw new Error(`pod-security-admission ended: ${said}`)
       const ca = join(data, 'tls/ca.crt')
       return call(`${url}/readyz`, { ca, method: 'GET' }).then(
         ({ status }) => status === 200,

@@ -2,26 +2,29 @@
 import { startCluster } from '../cluster/harness.ts'
 import { extentOf, startPair, warmUp } from './endpoint.ts'
 import { compare, median, ratioOf } from './paired.ts'
-import { startPodSecurityWebhook } from './peerServer.ts'
+import { buildPodSecurityWebhook, startPodSecurityWebhook, type PeerServer } from './peerServer.ts'
 import { reviewOf, TYPICAL } from './reviews.ts'
 import { NAMESPACE, reviewTarget } from './servers.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
-const VERSION = 'pod-security-admission 0.35'
+/** As peerServers.sh builds it. */
+export const POD_SECURITY = 'pod-security-admission 0.35'
 
 async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
-  // It asks an API server for namespaces.
-  const cluster = await startCluster()
+  const program = buildPodSecurityWebhook()
   const pair = await startPair()
   try {
-    await cluster.createNamespace(NAMESPACE, {})
-    const peer = await startPodSecurityWebhook(pair.path, cluster.kubeconfig)
+    // The peer asks an API server for namespaces.
+    const cluster = await startCluster()
+    let peer: PeerServer | undefined
     try {
+      await cluster.createNamespace(NAMESPACE, {})
+      peer = await startPodSecurityWebhook(program, pair.path, cluster.kubeconfig)
       const review = reviewOf(NAMESPACE, TYPICAL)
       const targets = [
         reviewTarget('drawbridge', pair.drawbridge, '/validate', review, pair.ca),
         reviewTarget('floor', pair.floor, '/validate', review, pair.ca),
-        reviewTarget(VERSION, peer, '/', review, pair.ca),
+        reviewTarget(POD_SECURITY, peer, '/', review, pair.ca),
       ]
       await warmUp(pair, Math.max(2000, 8000 * scale))
       await pair.generator.run({ target: targets[2]!, connections: 16, milliseconds: Math.max(2000, 8000 * scale) })
@@ -30,24 +33,24 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       const rates = [ours, theirs, floor].map((one) => Math.round(median(one!.rounds.map(({ rate }) => rate))))
       return [
         {
-          what: `validate: requests at 16 connections, of ${VERSION} in the same run`,
+          what: `validate: requests at 16 connections, of ${POD_SECURITY} in the same run`,
           value: ratioOf(ours!, theirs!, ({ rate }) => rate),
           unit: 'x',
           goal: { atLeast: 2 },
           note: `${rates[0]}/s and ${rates[1]}/s; the floor ${rates[2]}/s`,
         },
         {
-          what: `validate: requests at 16 connections of ${VERSION}, of the floor`,
+          what: `validate: requests at 16 connections of ${POD_SECURITY}, of the floor`,
           value: ratioOf(theirs!, floor!, ({ rate }) => rate),
           unit: 'x',
         },
       ]
     } finally {
-      await peer.stop()
+      await peer?.stop()
+      await cluster.stop()
     }
   } finally {
     await pair.stop()
-    await cluster.stop()
   }
 }
 
