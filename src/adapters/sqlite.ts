@@ -10,7 +10,7 @@ import { MAX_PARKED, type ParkedAlert, type ParkingLot } from '../correlator/typ
 import { sameVerdict, writeVerdict } from '../verdicts/serialize.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange, type VerdictStore } from '../verdicts/types.ts'
 import { readAlert, readRow, sumOf } from './sqliteRows.ts'
-import { isDamage, moveAside, salvage, sqliteCode, walWithoutDatabase } from './sqliteRescue.ts'
+import { clearError, isDamage, moveAside, salvage, walWithoutDatabase } from './sqliteRescue.ts'
 
 export interface SqliteLedger {
   readonly store: VerdictStore
@@ -237,11 +237,20 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   const store: VerdictStore = {
     load: async (take) => {
       const problems = [...openProblems]
-      for (let page: Page | undefined = await loadPage(''); page !== undefined;) {
-        problems.push(...page.problems)
-        // Read while another thread takes this one in.
-        const next: Promise<Page> | undefined = page.last === undefined ? undefined : loadPage(page.last)
-        ;[page] = await Promise.all([next, take(page.verdicts)])
+      const changed = new Set<string>()
+      const note = ({ name }: VerdictChange): void => void changed.add(name)
+      listeners.add(note)
+      const now = (verdict: ImageVerdict): ImageVerdict | undefined =>
+        changed.has(verdict.name) ? store.get(verdict.name) : verdict
+      try {
+        for (let page: Page | undefined = await loadPage(''); page !== undefined;) {
+          problems.push(...page.problems)
+          // Read while another thread takes this one in; what changes meanwhile is read again.
+          const next: Promise<Page> | undefined = page.last === undefined ? undefined : loadPage(page.last)
+          ;[page] = await Promise.all([next, take(page.verdicts.flatMap((verdict) => now(verdict) ?? []))])
+        }
+      } finally {
+        listeners.delete(note)
       }
       return problems
     },
@@ -316,14 +325,4 @@ function createLedger(database: DatabaseSync, options: SqliteOptions, openProble
   }
 
   return { store, parking, problems: openProblems, close }
-}
-
-/** https://www.sqlite.org/rescode.html: one line a person can act on. */
-function clearError(file: string, error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error)
-  const primary = sqliteCode(error) & 0xff
-  const inUse = `the ledger ${file} is in use by another process; give this one a data folder of its own (--data)`
-  if (primary === 5 || primary === 6) return new Error(inUse, { cause: error })
-  if (primary === 13) return new StoreBusyError(`the disk of the ledger ${file} is full`)
-  return new Error(`the ledger ${file} cannot be used: ${message}`, { cause: error })
 }

@@ -1,12 +1,13 @@
 /** What to do with a damaged ledger: recognise it, move it aside, save what can be read. */
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import { StoreBusyError } from '../verdicts/types.ts'
 
 /** A damaged header may claim anything. The largest ledger is 5,000 verdicts of 8 KiB. */
 const MAX_PADDED_BYTES = 1024 ** 3
 
 /** SQLite's result code of an error of node:sqlite, 0 for any other error. */
-export function sqliteCode(error: unknown): number {
+function sqliteCode(error: unknown): number {
   return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : 0
 }
 
@@ -97,4 +98,14 @@ function padToHeader(copy: string): void {
 
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** https://www.sqlite.org/rescode.html: one line a person can act on. */
+export function clearError(file: string, error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error)
+  const primary = sqliteCode(error) & 0xff
+  const inUse = `the ledger ${file} is in use by another process; give this one a data folder of its own (--data)`
+  if (primary === 5 || primary === 6) return new Error(inUse, { cause: error })
+  if (primary === 13) return new StoreBusyError(`the disk of the ledger ${file} is full`)
+  return new Error(`the ledger ${file} cannot be used: ${message}`, { cause: error })
 }

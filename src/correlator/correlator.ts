@@ -88,7 +88,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
   let stopWatching: (() => void) | undefined
 
   const publish = (change: VerdictChange): void => {
-    if (change.verdict !== undefined && change.verdict === ledger.get(change.name)) return
+    if (change.verdict !== undefined && change.verdict === ledger.applied(change.name)) return
     ledger.apply(change)
     budget.note(change, clock())
     for (const listener of listeners) listener(change)

@@ -19,6 +19,8 @@ export interface Ledger {
   /** Adds, replaces or removes one verdict. */
   apply(change: VerdictChange): void
   get(name: string): ImageVerdict | undefined
+  /** What was applied last, if it is kept whole; the store is not asked, which may know more already. */
+  applied(name: string): ImageVerdict | undefined
   /** Every verdict, from memory alone. */
   entries(): Iterable<LedgerEntry>
   /** Every verdict in full, each read when it is asked for. */
@@ -72,6 +74,7 @@ export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE):
       for (const key of mutedKeys ?? []) link(byMuted, key, entry)
     },
     get,
+    applied: (name) => whole.peek(name),
     entries: () => index.values(),
     verdicts: function* verdicts() {
       // Not through `whole`: reading all of them once must not push out those that are used.

@@ -77,7 +77,9 @@ function choose(
   const shared = strongest.filter(([, { own }]) => own !== true)
   const first = new Set(takeBytes(shared, MAX_CONTRIBUTIONS / 2, (left - reserved) / 2))
   const order = [...first, ...strongest.filter((entry) => !first.has(entry))]
-  const kept = takeBytes(order, MAX_CONTRIBUTIONS, left - reserved)
+  const beside = takeBytes(order, MAX_CONTRIBUTIONS, left - reserved)
+  // Evidence is only shown: it gives way before nothing counts any more.
+  const kept = beside.length > 0 ? beside : takeBytes(order, MAX_CONTRIBUTIONS, left)
   left -= jsonBytes(kept)
   return { contributions: byKey(kept), evidence: takeBytes(evidence, EVIDENCE_STRONGEST + EVIDENCE_NEWEST, left) }
 }

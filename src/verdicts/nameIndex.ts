@@ -1,6 +1,6 @@
 /** Finds things by the names of images: digests and normalised references. In memory, constant time, small: there may be 100,000. */
 
-import { spelledDigest, spellingOf, type ImageReference } from './name.ts'
+import { DIGEST, spelledDigest, spellingOf, type ImageReference } from './name.ts'
 import type { ImageVerdict } from './types.ts'
 
 /** Something that stands for an image and is found by its names. */
@@ -13,12 +13,16 @@ export interface Named {
   readonly otherNames: readonly string[]
 }
 
+const isDigest = (text: string): boolean => DIGEST.test(text)
+
 /** What a verdict is found by. */
 export function namedAs({ name, digests, references }: Pick<ImageVerdict, 'name' | 'digests' | 'references'>): Named {
   const spelled = spelledDigest(name)
   const spellsDigest = spelled !== undefined && digests.includes(spelled)
   const others = spellsDigest ? digests.filter((digest) => digest !== spelled) : digests
-  return { name, spellsDigest, otherNames: others.concat(references) }
+  // A store may hold anything: what reads like a digest among the references must not be found as one.
+  const named = references.some(isDigest) ? references.filter((reference) => !isDigest(reference)) : references
+  return { name, spellsDigest, otherNames: others.concat(named) }
 }
 
 /** All digests and normalised references. */
@@ -31,7 +35,7 @@ export interface NameIndex<Entry extends Named> {
   set(entry: Entry): void
   delete(name: string): void
   get(name: string): Entry | undefined
-  /** By digest or normalised reference: no text is both. */
+  /** By digest or normalised reference: no text is both. The entry whose name spells it comes first. */
   withName(imageName: string): readonly Entry[]
   /** Of an image: by the digest that it is pinned to, then by its name. */
   ofImage(image: Pick<ImageReference, 'digest' | 'normalized'>): readonly Entry[]

@@ -47,7 +47,9 @@ export function scoreAt(contributions: Iterable<Contribution>, time: number): nu
  */
 export function peakScore(contributions: readonly Contribution[]): { readonly score: number; readonly at: number } {
   const [only] = contributions
-  if (only !== undefined && contributions.length === 1 && only.weight > 0) return { score: only.weight, at: only.first }
+  // Nearly every verdict has one, and then its weight is all there is.
+  if (only !== undefined && contributions.length === 1 && only.weight > 0 && only.first <= only.last)
+    return { score: only.weight, at: only.first }
   let peak = { score: 0, at: 0 }
   for (const { first } of contributions) {
     const score = scoreAt(contributions, first)

@@ -60,6 +60,30 @@ describe('adapters/sqlite', function () {
     await ledger.close()
   }
 
+  it('hands over every page, and of what changes meanwhile what is there then', async () => {
+    const count = 1201
+    const { store } = await open()
+    await Promise.all(Array.from({ length: count }, (_, n) => store.write(name(n), () => numbered(n))))
+    const sorted = Array.from({ length: count }, (_, n) => name(n)).sort()
+    // On the page that is read while the first one is taken in.
+    const [gone, changed] = [sorted[600]!, sorted[700]!]
+    const met = new Map<string, ImageVerdict>()
+    let pages = 0
+    await store.load(async (page) => {
+      if (pages++ === 0) {
+        await store.remove?.(gone, () => true)
+        await store.write(changed, (current) => ({ ...(current ?? assert.fail()), phase: 'released' }))
+      }
+      for (const one of page) met.set(one.name, one)
+    })
+    assert.deepEqual(
+      [...met.keys()],
+      sorted.filter((one) => one !== gone),
+    )
+    assert.equal(met.get(changed)?.phase, 'released')
+    assert.equal(pages, 3)
+  })
+
   it('keeps reach, decisions and mutes over a restart, and reads rows that lack them', async () => {
     const whole = numbered(1, {
       contributions: facts([contribution({ own: true })]).contributions,

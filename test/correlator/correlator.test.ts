@@ -19,12 +19,12 @@ import {
   DIGEST_A,
   DIGEST_B,
   directoryOf,
+  type FakeDirectory,
   findings,
   fixture,
   HOUR,
   NOW,
   parseReference,
-  type FakeDirectory,
 } from './support.ts'
 import { loaded } from './loaded.ts'
 

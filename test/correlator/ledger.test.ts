@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { createLedger } from '../../src/correlator/ledger.ts'
+import { createMemoryStore } from '../../src/verdicts/memoryStore.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { NOW, parseReference, verdict } from './support.ts'
 
@@ -104,5 +106,19 @@ describe('the ledger in memory', () => {
     stored.clear()
     assert.equal(ledger.get(numbered(4).name), undefined)
     assert.equal(ledger.findByReference('registry.example/shared:1').length, 2)
+  })
+
+  it('hears what others change, however many verdicts there are', async () => {
+    const watched = (n: number): ImageVerdict => numbered(n, { references: [], phase: 'observing' })
+    // One more than a correlator keeps whole.
+    const store = createMemoryStore(Array.from({ length: 5001 }, (_, n) => watched(n)))
+    const correlator = createCorrelator({ store, parseReference, clock: () => NOW })
+    await correlator.start()
+    const told: string[] = []
+    correlator.onChange(({ name, verdict: changed }) => told.push(`${name.slice(-4)} ${changed?.phase}`))
+    for (const n of [0, 5000])
+      await store.write(numbered(n).name, (current) => ({ ...(current ?? watched(n)), phase: 'denying' }))
+    assert.deepEqual(told, ['0000 denying', '5000 denying'])
+    await correlator.stop()
   })
 })

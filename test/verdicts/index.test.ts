@@ -39,6 +39,29 @@ describe('verdicts/index', () => {
     assert.equal(flagged(`registry.example/other@${DIGEST_B}`), undefined)
   })
 
+  it('keeps all that it is told of a verdict', () => {
+    const index = createVerdictIndex()
+    const told = flaggedChange({
+      name: NAME,
+      verdict: verdict({
+        reach: { elsewhere: 'warning', denying: ['shop'], warning: ['blog'] },
+        confirm: { by: 'ann', reason: 'yes', at: NOW },
+        evidence: [evidence({ key: 'a', own: true, target: '/tmp/sleep' }), evidence({ key: 'b' })],
+      }),
+    })
+    index.apply(told)
+    const asText = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+    assert.deepEqual(asText(index.list()), asText([told.verdict]))
+    const flagged = told.verdict ?? assert.fail()
+    assert.ok(flagged.reach !== undefined && flagged.confirmed && flagged.evidence[0]?.own === true)
+  })
+
+  it('finds nothing by a reference that reads like a digest', () => {
+    const index = createVerdictIndex([verdict({ references: [DIGEST_B] })])
+    const pinned = parseReference(`registry.example/other@${DIGEST_B}`) ?? assert.fail()
+    assert.equal(index.find(pinned, NOW, undefined), undefined)
+  })
+
   it('treats what is no complete reference as flagged: a runtime may find any image by it', () => {
     const flagged = findFlagged(createVerdictIndex([]), parseKubeReference, () => NOW)
     for (const image of ['not an image', '__proto__', 'sha256:3dc045bdfd7d', `sha256:${'a'.repeat(63)}`]) {

@@ -43,6 +43,9 @@ describe('verdicts/score', () => {
     assert.deepEqual(peakScore(list), { score: 90, at: NOW + 24 * HOUR })
     assert.deepEqual(peakScore([contribution()]), { score: 100, at: NOW })
     assert.deepEqual(peakScore([]), { score: 0, at: 0 })
+    assert.deepEqual(peakScore([contribution({ weight: 0 })]), { score: 0, at: 0 })
+    // No act ends before it begins; where something says so, it counts as little as it can.
+    assert.deepEqual(peakScore([contribution({ first: NOW, last: NOW - 48 * HOUR })]), { score: 25, at: NOW })
   })
 
   it('keeps a class within 1.5 times its largest weight, a quarter more where detectors agree', () => {
