@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 import { load as readYaml } from 'js-yaml'
 
-import { startCluster } from '../cluster/harness.ts'
+import { startCluster, waitForCrds } from '../cluster/harness.ts'
 import type { Cluster } from '../cluster/harness.ts'
 import { makeOwnNamespace } from '../cluster/shared.ts'
 import { cli, root, RunningProgram, temporaryFolder } from '../process/server.ts'
@@ -78,7 +78,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
   const generator = new Generator()
   try {
     await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     await makeOwnNamespace(cluster)
     for (const { name, labels } of Object.values(NAMESPACES)) {
       await cluster.createNamespace(name, labels)

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { cli, root, RunningProgram, temporaryFolder } from '../process/server.ts'
-import { startCluster, waitFor } from './harness.ts'
+import { startCluster, waitFor, waitForCrds } from './harness.ts'
 import type { Cluster, Outcome } from './harness.ts'
 
 interface AuditEvent {
@@ -94,7 +94,7 @@ describe('answers on a real API server', function () {
       apiArgs: ['--disable-admission-plugins=PodSecurity', `--audit-policy-file=${policy}`, `--audit-log-path=${log}`],
     })
     await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     exemptUser = await cluster.userKubeconfig('exempt-user')
     await cluster.must(['create', 'clusterrolebinding', 'exempt-user', '--clusterrole=edit', '--user=exempt-user'])
     await cluster.must(

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createAuthority, issueLeaf } from '../../certs/authority.ts'
 import { root, RunningProgram, temporaryFolder, until } from '../process/server.ts'
 import { openNamespace, reportRunning } from './endToEnd/replicas.ts'
-import { startCluster } from './harness.ts'
+import { startCluster, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 
 const NAMESPACE = 'audited'
@@ -86,7 +86,7 @@ describe('the audit webhook of a real API server', function () {
       ],
     })
     await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     program = await RunningProgram.start(
       data,
       ['--alerts-port', new URL(alerts).port],

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 
 import { call, dropAlert, podReview, root, RunningProgram } from '../process/server.ts'
 import { startCluster, waitFor } from './harness.ts'
+import { waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 
 interface Finding {
@@ -90,7 +91,7 @@ describe('drawbridge doctor on a real API server', function () {
       KUBECONFIG: cluster.kubeconfig,
     }
     shell('kubectl create namespace drawbridge && kubectl apply -f manifests/crds -f manifests/rbac.yaml')
-    shell('kubectl wait --for=condition=Established crd --all --timeout=30s')
+    await waitForCrds(cluster)
     const token = shell('kubectl -n drawbridge create token drawbridge --duration=2h').trim()
     kubeconfig = join(folder, 'kubeconfig')
     const admin = JSON.parse(shell('kubectl config view --raw -o json')) as Record<string, unknown>

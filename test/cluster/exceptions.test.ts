@@ -14,7 +14,7 @@ import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/clie
 import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { watchExceptions } from '../../src/adapters/kubernetes/exceptions.ts'
 import { readAdmissionException } from '../../src/policy/exceptions.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster, Outcome } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -55,12 +55,7 @@ describe('the AdmissionException CRD', () => {
   before(async () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must([
-      'wait',
-      '--for=condition=Established',
-      'crd/admissionexceptions.drawbridge.dev',
-      '--timeout=30s',
-    ])
+    await waitForCrds(cluster, 'admissionexceptions.drawbridge.dev')
   })
   after(() => cluster.must(['delete', 'admissionexceptions', '--all']))
 
@@ -189,12 +184,7 @@ describe('counting uses in the status', () => {
     cluster = sharedCluster()
     client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must([
-      'wait',
-      '--for=condition=Established',
-      'crd/admissionexceptions.drawbridge.dev',
-      '--timeout=30s',
-    ])
+    await waitForCrds(cluster, 'admissionexceptions.drawbridge.dev')
   })
   after(async () => {
     await cluster.must(['delete', 'admissionexceptions', '--all'])
@@ -340,7 +330,7 @@ describe('exceptions through the webhook', () => {
     cluster = sharedCluster()
     data = mkdtempSync(join(tmpdir(), 'drawbridge-exceptions-'))
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     await cluster.createNamespace(SHOP, { 'drawbridge.dev/enforce': 'baseline' })
     await cluster.createNamespace(OTHER, { 'drawbridge.dev/enforce': 'baseline' })
     // With the rights of manifests/rbac.yaml and no others.

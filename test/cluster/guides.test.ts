@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 
 import { cli, root, RunningProgram, temporaryFolder, until } from '../process/server.ts'
 import { openNamespace, reportRunning } from './endToEnd/replicas.ts'
-import { startCluster } from './harness.ts'
+import { startCluster, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { pageSteps } from './pageShell.ts'
 import type { PageStep } from './pageShell.ts'
@@ -29,7 +29,7 @@ class Installed {
     options: { readonly config?: string; readonly manifests?: readonly string[] } = {},
   ): Promise<Installed> {
     await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     await makeOwnNamespace(cluster)
     const folder = temporaryFolder()
     const config = `drain: 100ms\ntls: { names: [drawbridge.drawbridge.svc] }\n${options.config ?? ''}`

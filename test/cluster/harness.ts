@@ -102,6 +102,18 @@ export async function waitFor<T>(
   }
 }
 
+/**
+ * Resolves when custom resource definitions can be used. `kubectl wait` alone fails at once on one that has no conditions yet.
+ *
+ * @param name of one of them; default: all that there are
+ */
+export async function waitForCrds(cluster: Pick<Cluster, 'kubectl'>, name?: string): Promise<void> {
+  const which = name === undefined ? ['crd', '--all'] : [`crd/${name}`]
+  const isEstablished = async (): Promise<boolean> =>
+    (await cluster.kubectl(['wait', '--for=condition=Established', ...which, '--timeout=10s'])).code === 0
+  await waitFor(isEstablished, 60_000, `${which.join(' ')} to be established`)
+}
+
 /** Ports that were free a moment ago, all different. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(

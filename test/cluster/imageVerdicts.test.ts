@@ -7,7 +7,7 @@ import type { KubernetesClient } from '../../src/adapters/kubernetes/client.ts'
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
 import type { Contribution, ImageVerdict, VerdictChange, VerdictStore } from '../../src/verdicts/types.ts'
 import { tokenBucket } from '../../src/adapters/kubernetes/tokenBucket.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 import { loaded } from '../correlator/loaded.ts'
@@ -80,7 +80,7 @@ describe('ImageVerdict objects as the ledger', () => {
   before(async () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
   })
 
   afterEach(async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { guardObjects } from '../../manifests/guard.ts'
 import { manifestsDirectory } from '../../manifests/render.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -81,7 +81,7 @@ describe('the guard of AdmissionProfiles, on a real API server', function () {
     cluster = sharedCluster()
     assert.equal(guard.length, 2)
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds', 'admissionprofiles.yaml')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/admissionprofiles.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'admissionprofiles.drawbridge.dev')
     await cluster.must(['apply', '-f', '-'], documents(RBAC))
     await cluster.must(['create', '-f', '-'], profile(STRICT))
     await cluster.must(['apply', '-f', '-'], documents(guard))

@@ -9,7 +9,7 @@ import { webhookConfigurations } from '../../manifests/webhooks.ts'
 import { startServer } from '../../src/serve.ts'
 import type { RunningServer } from '../../src/serve.ts'
 import { codeBlocks } from '../docs/codeBlocks.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster, Outcome } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -60,7 +60,7 @@ describe('AdmissionProfile on a real API server', () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
     for (const kind of ['imageverdicts', 'admissionprofiles']) {
-      await cluster.must(['wait', '--for=condition=Established', `crd/${kind}.drawbridge.dev`, '--timeout=30s'])
+      await waitForCrds(cluster, `${kind}.drawbridge.dev`)
     }
   })
 

@@ -16,7 +16,7 @@ import { createExemptions } from '../../src/policy/exemptions.ts'
 import { netContent } from '../../src/safetyNet/content.ts'
 import type { ImageVerdict } from '../../src/verdicts/types.ts'
 import { CHART, chartTools } from './chartTools.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
 import { loaded } from '../correlator/loaded.ts'
@@ -47,7 +47,7 @@ describe('manifests/rbac.yaml', () => {
       const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name, image: 'i' }] } }
       await waitFor(
         async () => (await cluster.kubectl(['create', '-n', 'rbac-pods', '-f', '-'], JSON.stringify(pod))).code === 0,
-        20_000,
+        60_000,
         `pod ${name}, which needs its service account`,
       )
     }
@@ -58,7 +58,7 @@ describe('manifests/rbac.yaml', () => {
       '-f',
       join(manifestsDirectory(), 'rbac.yaml'),
     ])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     // Established and yet "storage is (re)initializing".
     await waitFor(async () => (await cluster.kubectl(['get', 'safetynets'])).code === 0, 20_000, 'the new resource')
     clientOf = async (user, role) => {

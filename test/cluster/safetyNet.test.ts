@@ -12,7 +12,7 @@ import type { SafetyNetSpec } from '../../src/kube/safetyNet.ts'
 import type { ImageVerdict, VerdictStore } from '../../src/verdicts/types.ts'
 import { contribution, verdict } from '../correlator/support.ts'
 import { cli, root, RunningProgram, temporaryFolder } from '../process/server.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
 import { loaded } from '../correlator/loaded.ts'
@@ -192,7 +192,7 @@ describe('the safety net beside two replicas', function () {
     client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     await makeOwnNamespace(cluster)
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     writeFileSync(
       join(folder.path, 'drawbridge.yaml'),
       'log: {level: warn}\ndrain: 0s\nexemptions:\n  namespaces: [net-exempt]\n',
@@ -229,6 +229,8 @@ describe('the safety net beside two replicas', function () {
     assert.equal(manifests.code, 0, manifests.err)
     await cluster.must(['apply', '-f', '-'], manifests.out)
     await waitFor(() => isHeld('net', PRIVILEGED), 30_000, 'the net')
+    // It holds without its parameters, too: an API server that was started again may need half a minute to find them.
+    await waitFor(() => isHeld('net', using(image('a'))), 60_000, 'the parameters of the net')
     await waitFor(async () => (await create('net-none', PRIVILEGED)) !== undefined, 30_000, 'the webhook')
   })
 

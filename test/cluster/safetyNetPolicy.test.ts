@@ -16,7 +16,7 @@ import { flaggedOf } from '../../src/verdicts/flagged.ts'
 import { contribution, verdict } from '../correlator/support.ts'
 import { netCases, requestOf, scenario, specOf, type Scenario } from '../manifests/safetyNetCases.ts'
 import { safetyNetModel } from '../manifests/safetyNetModel.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -98,7 +98,7 @@ describe('the safety net on a real API server', function () {
     cluster = sharedCluster()
     client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/safetynets.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'safetynets.drawbridge.dev')
     const objects = safetyNetObjects({ ownNamespace: 'drawbridge', scope: 'namespaces' })
     await cluster.must(['apply', '-f', '-'], objects.map((object) => JSON.stringify(object)).join('\n---\n'))
     for (const name of ['kata', 'runc'])

@@ -8,7 +8,7 @@ import { createClient, loadKubeConfig } from '../../src/adapters/kubernetes/clie
 import { createKubernetesVerdictStore } from '../../src/adapters/kubernetes/imageVerdicts.ts'
 import { podPages } from '../../src/adapters/kubernetes/podPages.ts'
 import { cli, temporaryFolder } from '../process/server.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -79,7 +79,7 @@ describe('drawbridge scan on a real API server', function () {
   before(async () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     await cluster.createNamespace(SHOP, { 'drawbridge.dev/enforce': 'standard' })
     await cluster.createNamespace(WARNED, { 'drawbridge.dev/warn': 'baseline' })
     await cluster.createNamespace(PLAIN)

@@ -11,6 +11,7 @@ import { AUDIENCE, reviewToken } from '../../src/adapters/kubernetes/tokenReview
 import { root, RunningProgram, temporaryFolder, until } from '../process/server.ts'
 import type { Answer } from '../process/server.ts'
 import { falcoAlert, mustApply, openNamespace, plainPod, podSpec, reportRunning } from './endToEnd/replicas.ts'
+import { waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 
@@ -47,7 +48,7 @@ describe('senders of alerts', function () {
   before(async () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     await cluster.must(['delete', 'iv', '--all'])
     // No more rights than Drawbridge has.
     const roles = loadAll(readFileSync(join(root, 'manifests/rbac.yaml'), 'utf8')) as readonly RoleObject[]

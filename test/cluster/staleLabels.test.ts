@@ -8,7 +8,7 @@ import { manifestsDirectory } from '../../manifests/render.ts'
 import { webhookConfigurations } from '../../manifests/webhooks.ts'
 import { startServer } from '../../src/serve.ts'
 import type { RunningServer } from '../../src/serve.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster, Outcome } from './harness.ts'
 import { sharedCluster } from './shared.ts'
 import { startSlowWatch } from './slowWatch.ts'
@@ -49,7 +49,7 @@ describe('labels that changed a moment ago, on a real API server', function () {
   before(async () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     const labelsOf = (name: string): Readonly<Record<string, string>> => {
       if (name === 'stale-probe') return { 'drawbridge.dev/enforce': 'baseline' }
       if (name.startsWith('stale-loose'))

@@ -9,6 +9,7 @@ import type { KubernetesVerdictStore } from '../../src/adapters/kubernetes/image
 import { createVerdictEvents } from '../../src/adapters/kubernetes/verdictEvents.ts'
 import type { VerdictEvents } from '../../src/adapters/kubernetes/verdictEvents.ts'
 import type { Contribution, Evidence, ImageVerdict } from '../../src/verdicts/types.ts'
+import { waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
 import { loaded } from '../correlator/loaded.ts'
@@ -98,7 +99,7 @@ describe('Events about verdicts', () => {
     for (const name of ['events-shop', 'events-billing']) await cluster.createNamespace(name)
     const manifests = manifestsDirectory()
     await cluster.must(['apply', '-f', join(manifests, 'crds'), '-f', join(manifests, 'rbac.yaml')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     await cluster.must(['create', 'clusterrolebinding', USER, '--clusterrole=drawbridge', `--user=${USER}`])
     client = createClient(loadKubeConfig({ file: await cluster.userKubeconfig(USER) }))
     store = createKubernetesVerdictStore({ client, now: () => 0 })

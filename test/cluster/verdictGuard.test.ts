@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { manifestsDirectory } from '../../manifests/render.ts'
 import { verdictGuardObjects } from '../../manifests/verdictGuard.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster, Outcome } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
 
@@ -61,7 +61,7 @@ describe('the guard of verdicts', () => {
     await makeOwnNamespace(cluster)
     await cluster.createNamespace('verdict-tenant')
     await cluster.must(['apply', '-f', join(manifests, 'crds'), '-f', join(manifests, 'rbac.yaml')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     const objects = [...ROLES, ...verdictGuardObjects({ ownNamespace: 'drawbridge' })]
     await cluster.must(['apply', '-f', '-'], objects.map((object) => JSON.stringify(object)).join('\n---\n'))
     for (const [role, user] of BINDINGS)

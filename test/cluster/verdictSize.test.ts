@@ -9,6 +9,7 @@ import { boundFacts } from '../../src/verdicts/bounds.ts'
 import { decidePhase } from '../../src/verdicts/phase.ts'
 import type { Contribution, Evidence, VerdictFacts } from '../../src/verdicts/types.ts'
 import { sharedCluster } from './shared.ts'
+import { waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 
 const DETECTORS = ['falco', 'k8s-audit', 'tracee', 'tetragon', 'kubearmor'] as const
@@ -61,7 +62,7 @@ describe('the size of an ImageVerdict', () => {
   before(async () => {
     cluster = sharedCluster()
     await cluster.must(['apply', '-f', join(manifestsDirectory(), 'crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     client = createClient(loadKubeConfig({ file: cluster.kubeconfig }))
   })
 

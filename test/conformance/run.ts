@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { startCluster } from '../cluster/harness.ts'
+import { startCluster, waitForCrds } from '../cluster/harness.ts'
 import { cli, root, RunningProgram, temporaryFolder } from '../process/server.ts'
 
 /** Every pass and fail fixture of every check, level and version, as of k8s.io/pod-security-admission v0.35. */
@@ -75,7 +75,7 @@ async function main(): Promise<number> {
   try {
     // Drawbridge needs its own kind of object before it can start.
     await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
+    await waitForCrds(cluster)
     program = await RunningProgram.start(folder.path, ['--config', configFile], ['--kubeconfig', cluster.kubeconfig])
     const manifests = cli([
       'manifests',

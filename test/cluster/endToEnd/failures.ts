@@ -119,7 +119,16 @@ export function testFailures(stage: () => Stage): void {
       }
       assert.deepEqual(gaps, [])
 
-      assertDenied(await apply(cluster, plainPod(NAMESPACE, 'after-1', imageOf(old))), 'enforce', verdictOf(old))
+      // It refuses by itself until it has found the parameters of its policies again: it looks for new kinds of objects twice a minute.
+      const denied = await until(
+        'the API server to have its policies',
+        async () => {
+          const outcome = await apply(cluster, plainPod(NAMESPACE, 'after-1', imageOf(old)))
+          return outcome.stderr.includes('failed to configure policy') ? undefined : outcome
+        },
+        60_000,
+      )
+      assertDenied(denied, 'enforce', verdictOf(old))
       assertDenied(await apply(cluster, plainPod(NAMESPACE, 'after-2', imageOf(late))), 'enforce', verdictOf(late))
       assertAllowed(await apply(cluster, plainPod(NAMESPACE, 'after-3', imageOf('innocent'))))
       const fresh = await runDeployment(cluster, NAMESPACE, 'fresh', imageOf('fresh'), imageIdOf('fresh'))

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 
 import { cli, podReview, root, RunningProgram, temporaryFolder, until } from '../../process/server.ts'
 import type { Answer } from '../../process/server.ts'
+import { waitForCrds } from '../harness.ts'
 import type { Cluster, Outcome } from '../harness.ts'
 import { makeOwnNamespace } from '../shared.ts'
 
@@ -36,7 +37,7 @@ export interface Stage {
 /** Installs the CRDs, starts both, and registers `b` by the output of `drawbridge manifests`. */
 export async function startReplicas(cluster: Cluster): Promise<Replicas> {
   await cluster.must(['apply', '-f', join(root, 'manifests/crds')])
-  await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+  await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
   await cluster.must(['delete', 'imageverdicts', '--all'])
   await makeOwnNamespace(cluster)
   const folders = { a: temporaryFolder(), b: temporaryFolder() }
