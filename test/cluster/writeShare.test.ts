@@ -13,7 +13,7 @@ import {
 } from '../../src/adapters/kubernetes/writeShare.ts'
 import type { WriteShare } from '../../src/adapters/kubernetes/writeShare.ts'
 import type { ImageVerdict, VerdictStore } from '../../src/verdicts/types.ts'
-import { waitFor } from './harness.ts'
+import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
 import { loaded } from '../correlator/loaded.ts'
@@ -75,7 +75,7 @@ describe('the cap on ledger writes', function () {
     await makeOwnNamespace(cluster)
     const manifests = manifestsDirectory()
     await cluster.must(['apply', '-f', join(manifests, 'crds'), '-f', join(manifests, 'rbac.yaml')])
-    await cluster.must(['wait', '--for=condition=Established', 'crd/imageverdicts.drawbridge.dev', '--timeout=30s'])
+    await waitForCrds(cluster, 'imageverdicts.drawbridge.dev')
     await cluster.must(['create', 'rolebinding', USER, '--role=drawbridge', `--user=${USER}`, '-n', 'drawbridge'])
     await cluster.must(['create', 'clusterrolebinding', USER, '--clusterrole=drawbridge', `--user=${USER}`])
     client = createClient(loadKubeConfig({ file: await cluster.userKubeconfig(USER) }))
@@ -103,7 +103,11 @@ describe('the cap on ledger writes', function () {
       const before = await writesAtServer()
       const written = ids.map(() => 0)
       const own = ids.map((id) => {
-        const store = createKubernetesVerdictStore({ client, now: () => 0, writes: share(`${id}${count}`) })
+        const store = createKubernetesVerdictStore({
+          client,
+          now: () => performance.now(),
+          writes: share(`${id}${count}`),
+        })
         stores.push(store)
         return store
       })
@@ -146,6 +150,46 @@ describe('the cap on ledger writes', function () {
       process.stdout.write(`      ${requests} writes in ${seconds.toFixed(1)} s\n`)
     })
   }
+
+  it('is all for one replica while the other writes nothing, and half from its first write on', async () => {
+    const storeOf = (id: string): VerdictStore => {
+      const store = createKubernetesVerdictStore({ client, now: () => performance.now(), writes: share(id) })
+      stores.push(store)
+      return store
+    }
+    const busy = storeOf('busy')
+    const quiet = storeOf('quiet')
+    await agree(2)
+    await Promise.all([loaded(busy), loaded(quiet)])
+    let written = 0
+    /** Writes as fast as it may, for so many seconds. */
+    const flood = async (seconds: number): Promise<void> => {
+      const end = performance.now() + 1000 * seconds
+      for (let turn = 0; performance.now() < end; turn += 1) {
+        const next = verdict(500, `${turn} ${end}`)
+        await busy
+          .write(next.name, () => next)
+          .then(
+            () => (written += 1),
+            (error: Error) => assert.equal(error.name, 'StoreBusyError'),
+          )
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    // The bursts, and the seconds after which nobody else writes.
+    await flood(6)
+    written = 0
+    await flood(4)
+    assert.ok(written > 0.8 * 4 * WRITES_PER_SECOND, `${written} writes in 4 s, alone`)
+    assert.ok(written <= 4 * WRITES_PER_SECOND + 2, `${written} writes in 4 s, alone`)
+    const other = verdict(501, 'of the quiet one')
+    await quiet.write(other.name, () => other)
+    await waitFor(() => busy.get(other.name)?.reason === other.reason, 5000, 'the write of the quiet one is seen')
+    written = 0
+    await flood(4)
+    assert.ok(written <= (4 * WRITES_PER_SECOND) / 2 + 2, `${written} writes in 4 s, beside another`)
+    assert.ok(written > (0.8 * 4 * WRITES_PER_SECOND) / 2, `${written} writes in 4 s, beside another`)
+  })
 
   it('is shared anew when a replica comes, goes, or is killed', async () => {
     share('comes')

@@ -232,7 +232,7 @@ export async function watchForAlerts(
   })
   const store = createKubernetesVerdictStore({
     client,
-    now: () => Date.now(),
+    now: edge.now,
     wallClock: () => Date.now(),
     writes,
     onProblem,

@@ -5,7 +5,6 @@
  * while a write of it is under way are composed into the next write: no timer, and no conflict with oneself.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 
 import { GROUP, VERSION } from '../../kube/names.ts'
 import { StoreBusyError } from '../../verdicts/types.ts'
@@ -15,21 +14,22 @@ import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
 import { fitStatus } from './statusSize.ts'
 import { tokenBucket } from './tokenBucket.ts'
-import type { TokenBucket } from './tokenBucket.ts'
-import { newVerdictObject, readVerdictObject, toDecision, toRelease, toStatus } from './verdictObject.ts'
-import type { VerdictReading } from './verdictObject.ts'
+import { decisionsPatch, toStored, verdictOf } from './storedVerdict.ts'
+import type { Stored } from './storedVerdict.ts'
+import { newVerdictObject, toStatus } from './verdictObject.ts'
 import { WRITE_BURST, WRITES_PER_SECOND } from './writeShare.ts'
+import type { WriteShare } from './writeShare.ts'
 
 export interface KubernetesVerdictStoreOptions {
   readonly client: KubernetesClient
-  /** Milliseconds; for the default of `writes` only. */
+  /** Milliseconds of a steady clock. */
   readonly now: () => number
   /** Milliseconds since the epoch: a decision dated later than now is not believed. Absent: every date is. */
   readonly wallClock?: (() => number) | undefined
   /** One line for people: a lost watch, a damaged object that appeared later. */
   readonly onProblem?: ((message: string) => void) | undefined
   /** What requests that write are taken from. Default: the cap of the whole cluster, 20 a second and 100 at once; of several replicas each needs its share. */
-  readonly writes?: Pick<TokenBucket, 'take'> | undefined
+  readonly writes?: Pick<WriteShare, 'take'> | undefined
   /** Most objects. Default 5,000. */
   readonly maxVerdicts?: number | undefined
   /** How long `load` waits for the API server, in milliseconds. Default 30,000. */
@@ -50,51 +50,14 @@ interface Pending {
   readonly reject: (reason: unknown) => void
 }
 
-/** One object as it was last seen. */
-interface Stored {
-  readonly name: string
-  readonly uid: string | undefined
-  readonly resourceVersion: string
-  readonly reading: VerdictReading
-}
-
 export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 const MAX_ATTEMPTS = 12
 /** Updates that wait for a write, all verdicts together. */
 const MAX_PENDING = 10_000
-
-function toStored(object: unknown, time: number): Stored | undefined {
-  const { metadata } = (object ?? {}) as {
-    readonly metadata?: { readonly name?: unknown; readonly uid?: unknown; readonly resourceVersion?: unknown }
-  }
-  if (typeof metadata?.name !== 'string' || typeof metadata.resourceVersion !== 'string') return undefined
-  const { name, uid, resourceVersion } = metadata
-  return {
-    name,
-    uid: typeof uid === 'string' ? uid : undefined,
-    resourceVersion,
-    reading: readVerdictObject(object, time),
-  }
-}
-
-const verdictOf = (stored: Stored | undefined): ImageVerdict | undefined =>
-  stored?.reading.kind === 'verdict' ? stored.reading.verdict : undefined
-
-/** People's decisions that `next` has and the stored value has not, as a merge patch of `spec`; undefined: none. */
-function decisionsPatch(
-  next: ImageVerdict,
-  stored: ImageVerdict | undefined,
-): Readonly<Record<string, unknown>> | undefined {
-  const patch = {
-    ...(isDeepStrictEqual(next.release, stored?.release)
-      ? {}
-      : { release: next.release === undefined ? null : toRelease(next.release) }),
-    ...(isDeepStrictEqual(next.confirm, stored?.confirm)
-      ? {}
-      : { confirm: next.confirm === undefined ? null : toDecision(next.confirm) }),
-  }
-  return Object.keys(patch).length === 0 ? undefined : patch
-}
+/** After so long without a write by anybody else this replica takes itself for the only one that writes, */
+const QUIET_MS = 5000
+/** if the watch is alive: it brought something a moment ago, as it does while this replica writes. */
+const HEARD_SECONDS = 2
 
 /**
  * Opens the ledger. It lists and watches from here on; call `watch` before `load` and no change is missed.
@@ -109,11 +72,13 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const listeners = new Set<(change: VerdictChange) => void>()
   const queues = new Map<string, Pending[]>()
   const working = new Set<Promise<void>>()
-  const state = { pending: 0, closed: false }
+  const state = { pending: 0, closed: false, injecting: false, otherWroteAt: options.now() }
 
   const read = (object: unknown): Stored | undefined => toStored(object, options.wallClock?.() ?? Infinity)
 
   const emit = (stored: Stored, gone: boolean): void => {
+    // The watch may be faster than the answer to a write of our own.
+    if (!state.injecting && !queues.has(stored.name)) state.otherWroteAt = options.now()
     if (stored.reading.kind === 'damaged' && !gone) {
       options.onProblem?.(`ImageVerdict ${stored.name} is damaged and ignored: ${stored.reading.problem}`)
     }
@@ -132,9 +97,17 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     random,
   })
 
+  /** Takes in what a write of our own did. */
+  const own = (change: () => void): void => {
+    state.injecting = true
+    change()
+    state.injecting = false
+  }
+
   /** Before the first of `requests`: a verdict that is made but not filled would be left over. */
   const spend = (requests: number): void => {
-    if (!writes.take(requests))
+    const alone = options.now() - state.otherWroteAt > QUIET_MS && cache.age() < HEARD_SECONDS
+    if (!writes.take(requests, alone))
       throw new StoreBusyError('the cap on ledger writes is reached; the alert should be sent again')
   }
 
@@ -144,7 +117,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     const stored = read(object)
     if (stored === undefined)
       throw new KubernetesError(0, 'NotJson', `the answer to ${method} ${path} is not an ImageVerdict`)
-    cache.inject(object)
+    own(() => cache.inject(object))
     return stored
   }
 
@@ -258,7 +231,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
         await client.request('DELETE', `${VERDICTS_PATH}/${name}`, { body, timeoutMs: 10_000 })
         // Its room is free now, not when the watch says so.
-        cache.forget(name, resourceVersion)
+        own(() => cache.forget(name, resourceVersion))
         return true
       } catch (error) {
         const retry = error instanceof KubernetesError && (error.status === 409 || error.status === 404)

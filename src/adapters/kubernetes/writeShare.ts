@@ -4,12 +4,14 @@
  * Every replica holds a Lease and follows those of the others; with N of them alive each takes an Nth. Whether a Lease is alive is seen by its being
  * renewed, on this machine's own clock: clocks that differ do not matter. A newcomer begins with next to nothing, because the others may just have spent
  * their bursts; who cannot hold a Lease, or cannot see the others', takes a fifth.
+ *
+ * A sensor keeps its connection, so alerts may all come to one replica. As long as none of the others writes, it has their part of the rate as well;
+ * their bursts stay theirs, for the moment until it sees that they write.
  */
 import { KubernetesError } from './client.ts'
 import type { KubernetesClient } from './client.ts'
 import { listWatch } from './listWatch.ts'
 import { tokenBucket } from './tokenBucket.ts'
-import type { TokenBucket } from './tokenBucket.ts'
 
 export interface WriteShareOptions {
   readonly client: Pick<KubernetesClient, 'request' | 'watch'>
@@ -26,7 +28,9 @@ export interface WriteShareOptions {
   readonly renewMs?: number | undefined
 }
 
-export interface WriteShare extends Pick<TokenBucket, 'take'> {
+export interface WriteShare {
+  /** Takes so many writes if there is room for them. `alone`: nobody else writes now, as far as the caller sees. */
+  take(count: number, alone?: boolean): boolean
   /** Replicas that writes are shared with now, this one included. */
   readonly replicas: () => number
   /** Gives the Lease back. */
@@ -68,14 +72,14 @@ export function shareWrites(options: WriteShareOptions): WriteShare {
   const bucket = tokenBucket(WRITES_PER_SECOND / ASSUMED_REPLICAS, SHARED_BURST / ASSUMED_REPLICAS, now, START_TOKENS)
 
   const isAlive = (at: number, rounds = ROUNDS_ALIVE): boolean => now() - at <= rounds * renewMs
+  const isKnown = (): boolean => cache.isSynced() && state.heldAt !== undefined && isAlive(state.heldAt)
   const replicas = (): number => {
     const others = [...cache.values()].filter((lease) => lease.name !== name && isAlive(seen.get(lease.name) ?? now()))
-    const isKnown = cache.isSynced() && state.heldAt !== undefined && isAlive(state.heldAt)
-    return isKnown ? others.length + 1 : Math.max(others.length + 1, ASSUMED_REPLICAS)
+    return isKnown() ? others.length + 1 : Math.max(others.length + 1, ASSUMED_REPLICAS)
   }
-  const resize = (): void => {
+  const resize = (alone = false): void => {
     const share = replicas()
-    bucket.resize(WRITES_PER_SECOND / share, SHARED_BURST / share)
+    bucket.resize(WRITES_PER_SECOND / (alone && isKnown() ? 1 : share), SHARED_BURST / share)
   }
   const see = (lease: SeenLease): void => {
     seen.set(lease.name, now())
@@ -99,7 +103,7 @@ export function shareWrites(options: WriteShareOptions): WriteShare {
       seen.delete(lease.name)
       resize()
     },
-    onSynced: resize,
+    onSynced: () => resize(),
   })
 
   const lease = (): object => ({
@@ -154,7 +158,10 @@ export function shareWrites(options: WriteShareOptions): WriteShare {
   timer.unref()
 
   return {
-    take: (count) => bucket.take(count),
+    take: (count, alone) => {
+      resize(alone)
+      return bucket.take(count)
+    },
     replicas,
     async stop() {
       state.stopped = true
