@@ -9,6 +9,8 @@ export const BODY_LIMITS: BodyLimits = { maxBytes: 4 * 1024 * 1024, maxItems: 10
 /** How many times its length a text may be read in vain: objects that never close are each read to the depth limit. */
 const MAX_VAIN_PASSES = 4
 
+const utf8 = new TextDecoder()
+
 /** Characters that a short text may be read in vain. */
 const VAIN_CHARACTERS = 256 * 1024
 
@@ -39,7 +41,7 @@ export function splitBody(bytes: Uint8Array, limits: BodyLimits = BODY_LIMITS): 
     return { replacedBytes: false, shape: 'values', items: [refuse(1, 'too-large', message)] }
   }
   const replacedBytes = !isUtf8(bytes)
-  const text = new TextDecoder().decode(bytes)
+  const text = utf8.decode(bytes)
   const first = lineWithObject(text, { end: 0, line: 0 }, limits.maxDepth)
   const whole = first === undefined ? parseWhole(text, limits) : undefined
   if (whole !== undefined) return { replacedBytes, ...whole }

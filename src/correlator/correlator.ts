@@ -173,11 +173,11 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       : attributeByCluster(alert, directory, lastChance)
 
   const nameFor = (image: ImageIdentity): string | undefined =>
-    verdictNameFor(image, directory === undefined ? undefined : (digest) => ledger.findByDigest(digest)?.name)
+    verdictNameFor(image, directory === undefined ? undefined : (digest) => ledger.nameByDigest(digest))
 
   /** Evidence that changes nothing else: kept for the verdict's next write, or for the sweep. Where there is no verdict it is dropped. */
-  const keepEvidence = (name: string, effect: Effect): void => {
-    if (ledger.get(name) !== undefined) waitingEvidence.add(name, effect.evidence)
+  const keepEvidence = (known: ImageVerdict | undefined, effect: Effect): void => {
+    if (known !== undefined) waitingEvidence.add(known.name, effect.evidence)
   }
 
   /** Resolves when the effect is durable, also in verdicts of names that found no room in the first. */
@@ -209,15 +209,15 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     const effect = effectOf(alert, { ...classification, weight }, image, time)
     const outcome = { alert, ...(known === undefined ? {} : { verdict: name, phase: known.phase }) }
     if (withoutWeight !== undefined) {
-      keepEvidence(name, effect)
+      keepEvidence(known, effect)
       return { ...outcome, ...withoutWeight }
     }
     if (
       filedEffects(name, effect, known).every((filed) =>
-        isAlreadyDurable(ledger.get(filed.name), filed.effect, clock()),
+        isAlreadyDurable(filed.name === name ? known : ledger.get(filed.name), filed.effect, clock()),
       )
     ) {
-      keepEvidence(name, effect)
+      keepEvidence(known, effect)
       const reason = isBeforeRelease(known, effect)
         ? 'earlier than the release: it does not count (is the clock of its node behind?)'
         : 'the ledger already holds this effect'

@@ -14,6 +14,12 @@ const UNNOTICED_MS = 10_000
 /** Some configurations report 12 characters of the id, some all 64. */
 const ID_PREFIX = 12
 
+/** Characters of a key that is no hash. */
+const MAX_PLAIN_KEY = 160
+
+/** Hashes of the acts that were reported last: nearly every alert of a flood repeats one. */
+const hashes = new LRUCache<string, string>({ max: 4096 })
+
 /**
  * Identity of a replay: detector, container, rule and the event's time to the nanosecond. The road and its random ids are no part of it. Without a
  * container id all that says which container it was: times of some sensors are whole seconds.
@@ -24,12 +30,19 @@ export function eventKey(alert: RuntimeAlert): string {
     containerId === undefined
       ? [namespace, pod, containerName, image, imageDigest].map((part) => part ?? '')
       : [containerId.slice(0, ID_PREFIX)]
-  return keyOf([alert.detector, ...container, alert.rule, alert.timeText])
+  const key = JSON.stringify([alert.detector, ...container, alert.rule, alert.timeText])
+  // Every event has a key of its own, and hashing it takes longer than comparing it. A long one would fill the memory of `createSeenEvents`.
+  return key.length <= MAX_PLAIN_KEY ? key : hashOf(key)
 }
 
 /** Identity of a repeat: detector, rule, container and target. Evidence is kept once per key. */
 export function repeatKey(alert: RuntimeAlert): string {
-  return keyOf([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
+  const act = JSON.stringify([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
+  const known = hashes.get(act)
+  if (known !== undefined) return known
+  const key = hashOf(act)
+  hashes.set(act, key)
+  return key
 }
 
 /** Outcomes after which the same event can change nothing. The others may only lack what it brings along by another road: an image, or a pod's name. */
@@ -73,6 +86,6 @@ export function isAlreadyDurable(stored: ImageVerdict | undefined, effect: Effec
   })
 }
 
-function keyOf(parts: readonly string[]): string {
-  return hash('sha256', JSON.stringify(parts), 'hex').slice(0, 32)
+function hashOf(text: string): string {
+  return hash('sha256', text, 'hex').slice(0, 32)
 }

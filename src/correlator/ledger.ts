@@ -27,6 +27,8 @@ export interface Ledger {
   verdicts(): Iterable<ImageVerdict>
   /** The verdict that holds this digest, whatever its phase; of several the one with the smallest name, on every replica. */
   findByDigest(digest: string): ImageVerdict | undefined
+  /** Its name alone, which is always in memory. */
+  nameByDigest(digest: string): string | undefined
   /** The verdicts that hold this normalised reference, whatever their phase. */
   findByReference(normalized: string): readonly ImageVerdict[]
   /** A verdict whose release as false positive silences this act at `now` in every image of the repository. */
@@ -54,6 +56,11 @@ export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE):
   }
   const present = (entries: readonly LedgerEntry[]): readonly ImageVerdict[] =>
     entries.flatMap(({ name }) => get(name) ?? [])
+
+  const nameByDigest = (digest: string): string | undefined => {
+    const [first, ...others] = index.withName(digest)
+    return others.reduce((smallest, { name }) => (name < smallest! ? name : smallest), first?.name)
+  }
 
   return {
     apply: ({ name, verdict }) => {
@@ -83,10 +90,10 @@ export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE):
         if (verdict !== undefined) yield verdict
       }
     },
+    nameByDigest,
     findByDigest: (digest) => {
-      const [first, ...others] = index.withName(digest)
-      if (first === undefined) return undefined
-      return get(others.reduce((smallest, { name }) => (name < smallest ? name : smallest), first.name))
+      const name = nameByDigest(digest)
+      return name === undefined ? undefined : get(name)
     },
     findByReference: (normalized) => present(index.withName(normalized)),
     findMute: (repository, act, now) =>

@@ -10,14 +10,18 @@ import type { ImageIdentity } from './attribute.ts'
  * one of its digests, and with any false positive of its repository.
  */
 export function silencedBy(
-  ledger: Pick<Ledger, 'findByDigest' | 'findMute'>,
+  ledger: Pick<Ledger, 'nameByDigest' | 'get' | 'findMute'>,
   image: Pick<ImageIdentity, 'digests' | 'references'>,
   known: ImageVerdict | undefined,
   act: Muted['acts'][number],
   now: number,
 ): string | undefined {
-  const verdicts = new Set([known, ...image.digests.map((digest) => ledger.findByDigest(digest))])
-  for (const verdict of verdicts) {
+  const ofImage = known === undefined ? undefined : muteOfImage(known, act, now)
+  if (ofImage !== undefined) return ofImage
+  for (const digest of image.digests) {
+    const name = ledger.nameByDigest(digest)
+    // Nearly always it is the one that was looked at.
+    const verdict = name === undefined || name === known?.name ? undefined : ledger.get(name)
     const why = verdict === undefined ? undefined : muteOfImage(verdict, act, now)
     if (why !== undefined) return why
   }

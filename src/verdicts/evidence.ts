@@ -28,7 +28,17 @@ export function newestEvidence(left: Evidence, right: Evidence): Evidence {
 
 /** Newest first; a total order, so that the order of merging never shows. */
 function compareEvidenceAge(left: Evidence, right: Evidence): number {
-  return right.time - left.time || right.weight - left.weight || compareText(canonicalJson(left), canonicalJson(right))
+  return right.time - left.time || right.weight - left.weight || compareFields(left, right)
+}
+
+function compareFields(left: Evidence, right: Evidence): number {
+  // In a flood one act is reported many times in a millisecond: their texts would cost more than all else that happens to an alert.
+  return isSame(left, right) ? 0 : compareText(canonicalJson(left), canonicalJson(right))
+}
+
+function isSame(left: Evidence, right: Evidence): boolean {
+  const names = Object.keys(left) as (keyof Evidence)[]
+  return names.length === Object.keys(right).length && names.every((name) => left[name] === right[name])
 }
 
 /** Strongest first, then newest. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** The digests that OCI registers (https://github.com/opencontainers/image-spec/blob/main/descriptor.md#registered-algorithms), as kube/reference.ts reads them. */
 export const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/
@@ -29,8 +29,15 @@ export function nameByDigest(digest: string): string {
 
 /** The name that spells this digest; undefined: none does. */
 export function spellingOf(digest: string): string | undefined {
-  return digest.startsWith('sha256:') ? `sha256-${digest.slice(7)}` : undefined
+  if (digest !== last.digest) {
+    last.digest = digest
+    last.spelling = digest.startsWith('sha256:') ? `sha256-${digest.slice(7)}` : undefined
+  }
+  return last.spelling
 }
+
+/** The one that was asked for last: an alert's image is looked up several times. */
+const last: { digest: string; spelling: string | undefined } = { digest: '', spelling: undefined }
 
 /** The digest that this name spells; undefined: none. */
 export function spelledDigest(name: string): string | undefined {
@@ -39,7 +46,7 @@ export function spelledDigest(name: string): string | undefined {
 
 /** The name while only a reference is known: `ref-<first 40 hex of SHA-256>` of the normalised reference, because a reference is no legal object name. */
 export function nameByReference(normalized: string): string {
-  return `ref-${createHash('sha256').update(normalized).digest('hex').slice(0, 40)}`
+  return `ref-${hash('sha256', normalized, 'hex').slice(0, 40)}`
 }
 
 /** The repository of a normalised reference: `docker.io/library/nginx:1.25` -> `docker.io/library/nginx`. */

@@ -185,12 +185,15 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     keys: ReadonlySet<string> | undefined,
     accept: (record: ContainerRecord) => boolean,
   ): readonly ContainerRecord[] => {
+    const found: ContainerRecord[] = []
+    if (keys === undefined) return found
     const oldest = options.now() - KEEP_MS
-    return [...(keys ?? [])].flatMap((key) => {
+    for (const key of keys) {
       const entry = entries.get(key)
-      if (entry === undefined || (!entry.present && entry.record.lastSeen < oldest) || !accept(entry.record)) return []
-      return [view(entry)]
-    })
+      if (entry === undefined || (!entry.present && entry.record.lastSeen < oldest) || !accept(entry.record)) continue
+      found.push(view(entry))
+    }
+    return found
   }
 
   /** Looks at the containers of the image only, and copies none of them. */
