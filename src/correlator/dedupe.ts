@@ -48,7 +48,7 @@ export function repeatKey(alert: RuntimeAlert): string {
 /** Outcomes after which the same event can change nothing. The others may only lack what it brings along by another road: an image, or a pod's name. */
 const FINAL: ReadonlySet<AlertDecision> = new Set(['contributed', 'repeat', 'parked', 'no-weight', 'too-old', 'muted'])
 
-/** Events that were dealt with for good: at most `max`, the longest unseen is forgotten (its replay then merges into what is stored). */
+/** Events that were dealt with for good: at most `max`, at least the last half of them (the replay of a forgotten one merges into what is stored). */
 export interface SeenEvents {
   has(key: string): boolean
   add(key: string): void
@@ -57,11 +57,23 @@ export interface SeenEvents {
 }
 
 export function createSeenEvents(max: number): SeenEvents {
-  const seen = new LRUCache<string, true>({ max })
+  let newer = new Set<string>()
+  let older = new Set<string>()
+  const add = (key: string): void => {
+    newer.add(key)
+    // The older half is forgotten as a whole: every alert adds one, and an order of use would cost more than it is worth.
+    if (newer.size < max / 2) return
+    older = newer
+    newer = new Set()
+  }
   return {
-    has: (key) => seen.has(key),
-    add: (key) => void seen.set(key, true),
-    settle: (key, decision) => void (FINAL.has(decision) ? seen.set(key, true) : seen.delete(key)),
+    has: (key) => newer.has(key) || older.has(key),
+    add,
+    settle: (key, decision) => {
+      if (FINAL.has(decision)) return add(key)
+      newer.delete(key)
+      older.delete(key)
+    },
   }
 }
 

@@ -24,8 +24,6 @@ export interface ContainerRecord {
   readonly critical?: true | undefined
   /** Milliseconds since the epoch. */
   readonly firstSeen: number
-  /** Last time that a status showed this id; ids are kept 24 h longer. */
-  readonly lastSeen: number
 }
 
 /** What the cluster knows of containers. Synchronous: answered from memory. */

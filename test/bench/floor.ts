@@ -1,6 +1,6 @@
 /**
  * The floor: the least that any webhook in Node can cost. A process of its own with a bare `node:https` server that reads the body, parses the
- * review and answers `allowed: true`, with the TLS settings of Drawbridge's listener and its certificate.
+ * review and answers `allowed: true`, with the TLS settings of Drawbridge's listener and its certificate. An alert gets the same answer.
  *
  *   node dist/test/bench/floor.js CERTIFICATE KEY
  */
@@ -18,11 +18,11 @@ const server = createServer(
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-      const review = JSON.parse(body.toString('utf8')) as { readonly request: { readonly uid: string } }
+      const review = JSON.parse(body.toString('utf8')) as { readonly request?: { readonly uid: string } }
       const answer = JSON.stringify({
         apiVersion: 'admission.k8s.io/v1',
         kind: 'AdmissionReview',
-        response: { uid: review.request.uid, allowed: true },
+        response: { uid: review.request?.uid, allowed: true },
       })
       response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(answer) })
       response.end(answer)

@@ -109,11 +109,27 @@ export function post(
   })
 }
 
-/** Sends bodies to a server's alert listener over kept TLS connections, each the next one as soon as its answer is there. */
-export async function sendAlerts(server: RunningProgram, connections: number, bodies: Iterable<string>): Promise<Sent> {
-  const ca = readFileSync(server.file.ca, 'utf8')
-  const url = `${server.file.alerts}/alerts/falco`
-  const headers = { Authorization: `Bearer ${server.file.alertToken}` }
+/** Where bodies are posted to. */
+export interface Destination {
+  readonly url: string
+  /** A file. */
+  readonly ca: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Sends bodies to a server's alert listener: see `sendBodies`. */
+export function sendAlerts({ file }: RunningProgram, connections: number, bodies: Iterable<string>): Promise<Sent> {
+  const headers = { Authorization: `Bearer ${file.alertToken}` }
+  return sendBodies({ url: `${file.alerts}/alerts/falco`, ca: file.ca, headers }, connections, bodies)
+}
+
+/** Posts bodies over kept TLS connections, each the next one as soon as its answer is there. */
+export async function sendBodies(
+  { url, ca: file, headers = {} }: Destination,
+  connections: number,
+  bodies: Iterable<string>,
+): Promise<Sent> {
+  const ca = readFileSync(file, 'utf8')
   const statuses = new Map<number, number>()
   const times: number[] = []
   const waiting = bodies[Symbol.iterator]()

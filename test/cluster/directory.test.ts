@@ -102,7 +102,7 @@ describe('the container directory on a real API server', () => {
       'the container',
     )
     assert.deepEqual(
-      { ...record, podUid: '', firstSeen: 0, lastSeen: 0 },
+      { ...record, podUid: '', firstSeen: 0 },
       {
         containerId: hex('a'),
         containerName: 'web',
@@ -114,7 +114,6 @@ describe('the container directory on a real API server', () => {
         digests: [`sha256:${hex('1')}`],
         owner: `${NAMESPACE}/Deployment/web`,
         firstSeen: 0,
-        lastSeen: 0,
       },
     )
     const terminated = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import type { RuntimeAlert } from '../../src/alerts/types.ts'
-import { eventKey, repeatKey } from '../../src/correlator/dedupe.ts'
+import { createSeenEvents, eventKey, repeatKey } from '../../src/correlator/dedupe.ts'
 import { alert } from './support.ts'
 
 /** All that a key may be made of, and what looks like the seams between. */
@@ -66,5 +66,34 @@ describe('keys of alerts', () => {
     const usual = eventKey(alert({ rule: 'Drop and execute new binary in container' }))
     assert.ok(usual.length <= 160, usual)
     assert.match(repeatKey(huge), /^[0-9a-f]{32}$/)
+  })
+})
+
+describe('events that were seen', () => {
+  it('are remembered for half of the room at least, and never beyond it', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 20 }), fc.array(fc.nat(30), { maxLength: 200 }), (max, numbers) => {
+        const seen = createSeenEvents(max)
+        const added: string[] = []
+        for (const number of numbers) {
+          const key = `event ${number}`
+          seen.settle(key, 'repeat')
+          added.push(key)
+          const newest = [...new Set(added.toReversed())].slice(0, Math.floor(max / 2))
+          for (const recent of newest) assert.ok(seen.has(recent), `${recent} of ${added.join()}`)
+          assert.ok([...new Set(added)].filter((one) => seen.has(one)).length <= Math.max(1, max))
+        }
+      }),
+    )
+  })
+
+  it('are forgotten where the same event may yet bring more', () => {
+    const seen = createSeenEvents(4)
+    for (const key of ['older', 'newer', 'newest']) seen.add(key)
+    for (const key of ['older', 'newest']) seen.settle(key, 'unattributed')
+    assert.deepEqual(
+      ['older', 'newer', 'newest'].map((key) => seen.has(key)),
+      [false, true, false],
+    )
   })
 })

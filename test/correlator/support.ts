@@ -71,7 +71,6 @@ export function container(changes: Partial<ContainerRecord> = {}): ContainerReco
     digests: [DIGEST_A],
     owner: 'shop/Deployment/web',
     firstSeen: NOW - HOUR,
-    lastSeen: NOW,
     ...changes,
   }
 }

@@ -41,11 +41,15 @@ export interface FedContainerDirectory extends ContainerDirectory {
 
 interface Entry {
   record: ContainerRecord
-  present: boolean
+  /** When a status last showed it; undefined: one does now. */
+  leftAt: number | undefined
 }
 
 const podKey = (record: { readonly namespace: string; readonly pod: string }): string =>
   `${record.namespace}/${record.pod}`
+
+/** Whether a status has shown it since then. */
+const isSince = ({ leftAt }: Entry, time: number): boolean => leftAt === undefined || leftAt >= time
 
 /** Sorted, bounded; `a` itself when `b` adds nothing. */
 function union(a: readonly string[], b: readonly string[]): readonly string[] {
@@ -98,14 +102,10 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     const oldest = options.now() - KEEP_MS
     for (const key of departed) {
       const entry = entries.get(key)
-      if (entry !== undefined && entry.record.lastSeen >= oldest && entries.size <= maxRecords) return
+      if (entry !== undefined && isSince(entry, oldest) && entries.size <= maxRecords) return
       drop(key)
     }
   }
-
-  /** A record as it is now: what is in a status is seen now. */
-  const view = ({ record, present }: Entry): ContainerRecord =>
-    present ? { ...record, lastSeen: options.now() } : record
 
   const withLinks = (digests: readonly string[]): readonly string[] =>
     union(
@@ -116,14 +116,13 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
   const setRecord = (key: string, entry: Entry, record: ContainerRecord): void => {
     entry.record = record
     for (const digest of record.digests) addTo(byDigest, digest, key)
-    options.onRecord?.(view(entry))
+    options.onRecord?.(record)
   }
 
   const leave = (key: string): void => {
     const entry = entries.get(key)
-    if (entry === undefined || !entry.present) return
-    entry.present = false
-    entry.record = { ...entry.record, lastSeen: options.now() }
+    if (entry === undefined || entry.leftAt !== undefined) return
+    entry.leftAt = options.now()
     departed.add(key)
   }
 
@@ -161,15 +160,15 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
       if (entry === undefined) {
         const digests = withLinks(container.digests)
         const reference = nameOf(pod.uid, { ...container, past })
-        const record: ContainerRecord = { ...container, reference, digests, firstSeen: time, lastSeen: time }
-        const added: Entry = { record, present: true }
+        const record: ContainerRecord = { ...container, reference, digests, firstSeen: time }
+        const added: Entry = { record, leftAt: undefined }
         entries.set(key, added)
         addTo(byPrefix, container.containerId.slice(0, PREFIX_LENGTH), key)
         addTo(byPod, podKey(record), key)
         setRecord(key, added, record)
         continue
       }
-      entry.present = true
+      entry.leftAt = undefined
       departed.delete(key)
       // The same run under another digest of its image. Of a past run the status no longer knows the image.
       const digests = past ? entry.record.digests : union(entry.record.digests, withLinks(container.digests))
@@ -190,8 +189,7 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     const oldest = options.now() - KEEP_MS
     for (const key of keys) {
       const entry = entries.get(key)
-      if (entry === undefined || (!entry.present && entry.record.lastSeen < oldest) || !accept(entry.record)) continue
-      found.push(view(entry))
+      if (entry !== undefined && isSince(entry, oldest) && accept(entry.record)) found.push(entry.record)
     }
     return found
   }
@@ -203,7 +201,7 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     for (const digest of new Set(digests)) {
       for (const key of byDigest.get(digest) ?? []) {
         const entry = entries.get(key)
-        if (entry === undefined || (!entry.present && entry.record.lastSeen < oldest)) continue
+        if (entry === undefined || !isSince(entry, oldest)) continue
         const { owner, namespace, critical = false, firstSeen } = entry.record
         const known = uses.get(owner)
         if (known === undefined && uses.size >= MAX_USES) continue
@@ -224,7 +222,7 @@ export function createContainerDirectory(options: ContainerDirectoryOptions): Fe
     return digests.some((digest) => {
       for (const key of byDigest.get(digest) ?? []) {
         const entry = entries.get(key)
-        if (entry?.record.reference === reference && (entry.present || entry.record.lastSeen >= oldest)) return true
+        if (entry?.record.reference === reference && isSince(entry, oldest)) return true
       }
       return false
     })

@@ -4,7 +4,7 @@ import type { ObjectMeta } from '../../kube/types.ts'
 import { ownerWorkload } from '../../kube/owner.ts'
 
 /** A record without its times. `past`: the run before the one that the status describes; its image is a guess. */
-export type SeenContainer = Omit<ContainerRecord, 'firstSeen' | 'lastSeen'> & { readonly past: boolean }
+export type SeenContainer = Omit<ContainerRecord, 'firstSeen'> & { readonly past: boolean }
 
 /** Gives the normalised name of an image reference, or undefined for what is none. */
 export type NormalizeReference = (reference: string) => string | undefined

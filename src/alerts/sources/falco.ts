@@ -26,7 +26,12 @@ import {
 const TEST_RULE = 'Test rule'
 
 /** Falco spells them so on the wire: falcosecurity/falco userspace/engine/falco_common.cpp. */
-const PRIORITIES = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const
+const PRIORITIES: ReadonlyMap<string, string> = new Map(
+  ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'].map((name) => [
+    name.toLowerCase(),
+    name,
+  ]),
+)
 
 /** An alert whose fields are filled in one by one: putting it together from parts costs a tenth of all that happens to an alert. */
 type Draft = { -readonly [Key in keyof RuntimeAlert]: RuntimeAlert[Key] }
@@ -145,5 +150,5 @@ function digestOf(fields: Json): string | undefined {
 function priorityOf(item: Json): string {
   const text = textOf(item, 'priority', 32) ?? ''
   const lower = text.toLowerCase()
-  return PRIORITIES.find((priority) => priority.toLowerCase() === (lower === 'info' ? 'informational' : lower)) ?? text
+  return PRIORITIES.get(lower === 'info' ? 'informational' : lower) ?? text
 }

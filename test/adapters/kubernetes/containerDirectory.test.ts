@@ -252,12 +252,10 @@ describe('the container directory', () => {
     const before = read(pod(running('a', '1')))
     directory.update(before)
     clock.now += 3 * KEEP_MS
-    assert.equal(directory.findById(hex('a'))[0]?.lastSeen, clock.now)
     assert.equal(directory.findById(hex('a'))[0]?.firstSeen, CREATED)
     directory.remove(before)
-    const left = clock.now
     clock.now += KEEP_MS
-    assert.equal(directory.findById(hex('a'))[0]?.lastSeen, left)
+    assert.equal(directory.findById(hex('a')).length, 1)
     clock.now += 1
     assert.deepEqual(directory.findById(hex('a')), [])
     directory.update(read(pod(running('b', '2'), { uid: 'uid-2' })))
