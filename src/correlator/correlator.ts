@@ -212,11 +212,13 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
       keepEvidence(known, effect)
       return { ...outcome, ...withoutWeight }
     }
-    if (
+    // What holds all names of the effect is all that it is filed in.
+    const isDurable =
+      isAlreadyDurable(known, effect, clock()) ||
       filedEffects(name, effect, known).every((filed) =>
-        isAlreadyDurable(filed.name === name ? known : ledger.get(filed.name), filed.effect, clock()),
+        isAlreadyDurable(ledger.get(filed.name), filed.effect, clock()),
       )
-    ) {
+    if (isDurable) {
       keepEvidence(known, effect)
       const reason = isBeforeRelease(known, effect)
         ? 'earlier than the release: it does not count (is the clock of its node behind?)'

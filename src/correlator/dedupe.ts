@@ -25,12 +25,12 @@ const hashes = new LRUCache<string, string>({ max: 4096 })
  * container id all that says which container it was: times of some sensors are whole seconds.
  */
 export function eventKey(alert: RuntimeAlert): string {
-  const { containerId, namespace, pod, containerName, image, imageDigest } = alert
-  const container =
+  const { detector, containerId, namespace, pod, containerName, image, imageDigest, rule, timeText } = alert
+  const key = JSON.stringify(
     containerId === undefined
-      ? [namespace, pod, containerName, image, imageDigest].map((part) => part ?? '')
-      : [containerId.slice(0, ID_PREFIX)]
-  const key = JSON.stringify([alert.detector, ...container, alert.rule, alert.timeText])
+      ? [detector, namespace ?? '', pod ?? '', containerName ?? '', image ?? '', imageDigest ?? '', rule, timeText]
+      : [detector, containerId.slice(0, ID_PREFIX), rule, timeText],
+  )
   // Every event has a key of its own, and hashing it takes longer than comparing it. A long one would fill the memory of `createSeenEvents`.
   return key.length <= MAX_PLAIN_KEY ? key : hashOf(key)
 }

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache'
 import { mutesActs } from '../verdicts/decisions.ts'
 import { flaggedOf } from '../verdicts/flagged.ts'
 import { strictest, type FoundVerdict } from '../verdicts/index.ts'
-import type { ImageReference } from '../verdicts/name.ts'
+import { repositoryOf, type ImageReference } from '../verdicts/name.ts'
 import { createNameIndex, link, namedAs, unlink, valuesAt, type Multimap, type Named } from '../verdicts/nameIndex.ts'
 import type { ImageVerdict, Muted, VerdictChange, VerdictStore } from '../verdicts/types.ts'
 
@@ -31,8 +31,8 @@ export interface Ledger {
   nameByDigest(digest: string): string | undefined
   /** The verdicts that hold this normalised reference, whatever their phase. */
   findByReference(normalized: string): readonly ImageVerdict[]
-  /** A verdict whose release as false positive silences this act at `now` in every image of the repository. */
-  findMute(repository: string, act: Muted['acts'][number], now: number): ImageVerdict | undefined
+  /** A verdict whose release as false positive silences this act at `now` in every image of the repository of this normalised reference. */
+  findMute(reference: string, act: Muted['acts'][number], now: number): ImageVerdict | undefined
   /** The verdict that speaks of an image, as admission will find it. */
   find(image: ImageReference, now: number, namespace: string | undefined): FoundVerdict | undefined
 }
@@ -96,11 +96,13 @@ export function createLedger(read: VerdictStore['get'], keptWhole = KEPT_WHOLE):
       return name === undefined ? undefined : get(name)
     },
     findByReference: (normalized) => present(index.withName(normalized)),
-    findMute: (repository, act, now) =>
+    findMute: (reference, act, now) =>
       // Asked for every alert, and nearly nobody ever calls one a false positive.
       byMuted.size === 0
         ? undefined
-        : present(valuesAt(byMuted, mutedKey(repository, act))).find((verdict) => mutesActs(verdict, act, now)),
+        : present(valuesAt(byMuted, mutedKey(repositoryOf(reference), act))).find((verdict) =>
+            mutesActs(verdict, act, now),
+          ),
     find: (image, now, namespace) => strictest(flaggedOf(present(index.ofImage(image))), now, namespace),
   }
 }

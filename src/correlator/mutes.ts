@@ -1,7 +1,6 @@
 /** Whether a person's decision takes an alert's weight away (rule 19). A few look-ups per alert, however many verdicts there are. */
 import { muteOfImage } from '../verdicts/decisions.ts'
 import type { Ledger } from './ledger.ts'
-import { repositoryOf } from '../verdicts/name.ts'
 import type { ImageVerdict, Muted } from '../verdicts/types.ts'
 import type { ImageIdentity } from './attribute.ts'
 
@@ -26,7 +25,7 @@ export function silencedBy(
     if (why !== undefined) return why
   }
   for (const reference of image.references) {
-    const verdict = ledger.findMute(repositoryOf(reference), act, now)
+    const verdict = ledger.findMute(reference, act, now)
     if (verdict !== undefined) return `a person called it a false positive in this repository (${verdict.name})`
   }
   return undefined

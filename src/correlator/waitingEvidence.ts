@@ -20,14 +20,15 @@ export function createWaitingEvidence(): WaitingEvidence {
   const waiting = new Map<string, Map<string, Evidence>>()
   return {
     add: (name, evidence) => {
-      let pieces = waiting.get(name) ?? new Map<string, Evidence>()
+      const known = waiting.get(name)
+      let pieces = known ?? new Map<string, Evidence>()
       for (const piece of evidence) {
         const other = pieces.get(piece.key)
         pieces.set(piece.key, other === undefined ? piece : newestEvidence(piece, other))
       }
       if (pieces.size > MAX_PIECES)
         pieces = new Map(selectEvidence([...pieces.values()]).map((piece) => [piece.key, piece]))
-      waiting.set(name, pieces)
+      if (pieces !== known) waiting.set(name, pieces)
     },
     take: (name) => {
       const pieces = waiting.get(name)

@@ -88,16 +88,18 @@ export function targetIn(value: unknown): string {
 
 /** Labels of an alert, sorted. */
 export function tagsIn(values: readonly unknown[]): readonly string[] {
-  const texts = values.slice(0, MAX_TAGS).filter((tag): tag is string => typeof tag === 'string' && tag !== '')
-  return texts.map((tag) => cleanText(tag, 64)).sort()
+  const tags: string[] = []
+  for (const tag of values.slice(0, MAX_TAGS)) if (typeof tag === 'string' && tag !== '') tags.push(cleanText(tag, 64))
+  return tags.sort()
 }
 
 /** MITRE ATT&CK techniques among texts, in capitals, sorted, each once; nothing at all where there is none. */
 export function techniquesIn(texts: readonly unknown[]): { readonly techniques?: readonly string[] } {
-  const found = texts.slice(0, MAX_TAGS).flatMap((text) => {
+  const found: string[] = []
+  for (const text of texts.slice(0, MAX_TAGS)) {
     const match = typeof text === 'string' && text.length <= 256 ? TECHNIQUE.exec(text) : null
-    return match?.[1] === undefined ? [] : [match[1].toUpperCase()]
-  })
+    if (match?.[1] !== undefined) found.push(match[1].toUpperCase())
+  }
   return found.length === 0 ? {} : { techniques: [...new Set(found)].sort() }
 }
 
