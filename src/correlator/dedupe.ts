@@ -14,8 +14,8 @@ const UNNOTICED_MS = 10_000
 /** Some configurations report 12 characters of the id, some all 64. */
 const ID_PREFIX = 12
 
-/** Characters of a key that is no hash. */
-const MAX_PLAIN_KEY = 160
+/** Characters of what is kept as it is: a sender may send 50,000 different ones of thousands of characters. */
+const MAX_PLAIN = 160
 
 /** Hashes of the acts that were reported last: nearly every alert of a flood repeats one. */
 const hashes = new LRUCache<string, string>({ max: 4096 })
@@ -31,13 +31,14 @@ export function eventKey(alert: RuntimeAlert): string {
       ? [detector, namespace ?? '', pod ?? '', containerName ?? '', image ?? '', imageDigest ?? '', rule, timeText]
       : [detector, containerId.slice(0, ID_PREFIX), rule, timeText],
   )
-  // Every event has a key of its own, and hashing it takes longer than comparing it. A long one would fill the memory of `createSeenEvents`.
-  return key.length <= MAX_PLAIN_KEY ? key : hashOf(key)
+  // Every event has a key of its own, and hashing it takes longer than comparing it. Long ones would fill the memory of `createSeenEvents`.
+  return key.length <= MAX_PLAIN ? key : hashOf(key)
 }
 
 /** Identity of a repeat: detector, rule, container and target. Evidence is kept once per key. */
 export function repeatKey(alert: RuntimeAlert): string {
   const act = JSON.stringify([alert.detector, alert.rule, alert.containerId?.slice(0, ID_PREFIX) ?? '', alert.target])
+  if (act.length > MAX_PLAIN) return hashOf(act)
   const known = hashes.get(act)
   if (known !== undefined) return known
   const key = hashOf(act)

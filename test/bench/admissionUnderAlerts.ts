@@ -9,6 +9,8 @@ import { percentile, post, startForLoad } from './load.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 const RATE = 20_000
+/** A little more than what is asked for, since what is under way at the end is not answered. */
+const OFFERED = 1.01 * RATE
 
 async function reviews(
   server: RunningProgram,
@@ -58,7 +60,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       sender.once('error', reject)
       sender.once('exit', (code) => reject(new Error(`the sender ended with ${code}`)))
     })
-    sender.send({ file: server.file, rate: RATE } satisfies FloodOrder)
+    sender.send({ file: server.file, rate: OFFERED } satisfies FloodOrder)
     const loaded = await reviews(server, milliseconds)
     sender.send('stop')
     const flood = await result
@@ -93,7 +95,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
         value: flood.sent / flood.seconds,
         unit: '/s',
         goal: { atLeast: RATE },
-        note: `offered ${RATE}/s in batches of 200; requests ${statuses}`,
+        note: `offered ${OFFERED}/s in batches of 200; requests ${statuses}`,
       },
     ]
   } finally {

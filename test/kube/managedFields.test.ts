@@ -44,6 +44,7 @@ describe('decodeWithoutManagedFields', () => {
       wanted: '{"a":"x\\"managedFields","b":[1]}',
     },
     { what: 'nothing under a longer key', json: '{"x\\"managedFields":[1]}', wanted: '{"x\\"managedFields":[1]}' },
+    { what: 'nothing under a key that ends so', json: '{"unmanagedFields":[1]}', wanted: '{"unmanagedFields":[1]}' },
     { what: 'no other kind of value', json: '{"managedFields":{"a":[1]}}', wanted: '{"managedFields":{"a":[1]}}' },
     { what: 'no list behind white space', json: '{"managedFields": [1]}', wanted: '{"managedFields": [1]}' },
     { what: 'no list without an end', json: '{"managedFields":[1,"]', wanted: '{"managedFields":[1,"]' },

@@ -100,8 +100,11 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   /** Takes in what a write of our own did. */
   const own = (change: () => void): void => {
     state.injecting = true
-    change()
-    state.injecting = false
+    try {
+      change()
+    } finally {
+      state.injecting = false
+    }
   }
 
   /** Before the first of `requests`: a verdict that is made but not filled would be left over. */
