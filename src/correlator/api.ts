@@ -25,7 +25,7 @@ export interface CorrelatorEvents {
 }
 
 export interface CorrelatorLimits {
-  /** Events remembered against replays. */
+  /** Events remembered against replays: no more than these, and no fewer than the last half of them. */
   readonly seenEvents: number
   /** Alerts without an image that are kept for people to look at. */
   readonly unattributed: number

@@ -38,7 +38,9 @@ function compareFields(left: Evidence, right: Evidence): number {
 
 function isSame(left: Evidence, right: Evidence): boolean {
   const names = Object.keys(left) as (keyof Evidence)[]
-  return names.length === Object.keys(right).length && names.every((name) => left[name] === right[name])
+  return (
+    names.length === Object.keys(right).length && names.every((name) => name in right && left[name] === right[name])
+  )
 }
 
 /** Strongest first, then newest. */

@@ -161,34 +161,37 @@ describe('the cap on ledger writes', function () {
     const quiet = storeOf('quiet')
     await agree(2)
     await Promise.all([loaded(busy), loaded(quiet)])
-    let written = 0
-    /** Writes as fast as it may, for so many seconds. */
-    const flood = async (seconds: number): Promise<void> => {
+    /** Writes as fast as it may, for so many seconds, and returns how often. */
+    const flood = async (seconds: number): Promise<number> => {
       const end = performance.now() + 1000 * seconds
-      for (let turn = 0; performance.now() < end; turn += 1) {
-        const next = verdict(500, `${turn} ${end}`)
-        await busy
-          .write(next.name, () => next)
-          .then(
-            () => (written += 1),
-            (error: Error) => assert.equal(error.name, 'StoreBusyError'),
-          )
-        await new Promise((resolve) => setImmediate(resolve))
+      let written = 0
+      const one = async (index: number): Promise<void> => {
+        for (let turn = 0; performance.now() < end; turn += 1) {
+          const next = verdict(500 + index, `${turn} ${end}`)
+          await busy
+            .write(next.name, () => next)
+            .then(
+              () => (written += 1),
+              (error: Error) => assert.equal(error.name, 'StoreBusyError'),
+            )
+          await new Promise((resolve) => setImmediate(resolve))
+        }
       }
+      await Promise.all([0, 1, 2, 3].map((index) => one(index)))
+      return written
     }
     // The bursts, and the seconds after which nobody else writes.
     await flood(6)
-    written = 0
-    await flood(4)
-    assert.ok(written > 0.8 * 4 * WRITES_PER_SECOND, `${written} writes in 4 s, alone`)
-    assert.ok(written <= 4 * WRITES_PER_SECOND + 2, `${written} writes in 4 s, alone`)
-    const other = verdict(501, 'of the quiet one')
-    await quiet.write(other.name, () => other)
-    await waitFor(() => busy.get(other.name)?.reason === other.reason, 5000, 'the write of the quiet one is seen')
-    written = 0
-    await flood(4)
-    assert.ok(written <= (4 * WRITES_PER_SECOND) / 2 + 2, `${written} writes in 4 s, beside another`)
-    assert.ok(written > (0.8 * 4 * WRITES_PER_SECOND) / 2, `${written} writes in 4 s, beside another`)
+    const alone = await flood(4)
+    assert.ok(alone > 0.8 * 4 * WRITES_PER_SECOND, `${alone} writes in 4 s, alone`)
+    // What a write takes that began in time.
+    assert.ok(alone <= 5 * WRITES_PER_SECOND, `${alone} writes in 4 s, alone`)
+    // Nor does a write go unnoticed of a verdict that the busy one is writing all the time.
+    const other = verdict(500, 'of the quiet one')
+    await Promise.all([flood(2), quiet.write(other.name, () => other)])
+    const beside = await flood(4)
+    assert.ok(beside <= (5 * WRITES_PER_SECOND) / 2, `${beside} writes in 4 s, beside another`)
+    assert.ok(beside > (0.8 * 4 * WRITES_PER_SECOND) / 2, `${beside} writes in 4 s, beside another`)
   })
 
   it('is shared anew when a replica comes, goes, or is killed', async () => {

@@ -54,7 +54,7 @@ export const VERDICTS_PATH = `/apis/${GROUP}/${VERSION}/imageverdicts`
 const MAX_ATTEMPTS = 12
 /** Updates that wait for a write, all verdicts together. */
 const MAX_PENDING = 10_000
-/** After so long without a write by anybody else this replica takes itself for the only one that writes, */
+/** After so long without a write by anybody else (one that succeeded) this replica takes itself for the only one that writes, */
 const QUIET_MS = 5000
 /** if the watch is alive: it brought something a moment ago, as it does while this replica writes. */
 const HEARD_SECONDS = 2
@@ -73,12 +73,25 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const queues = new Map<string, Pending[]>()
   const working = new Set<Promise<void>>()
   const state = { pending: 0, closed: false, injecting: false, otherWroteAt: options.now() }
+  /** Versions that the watch brought of verdicts that are being written, by name: it may be faster than the answer to a write of our own. */
+  const unexplained = new Map<string, Set<string>>()
+  const removing = new Set<string>()
 
   const read = (object: unknown): Stored | undefined => toStored(object, options.wallClock?.() ?? Infinity)
 
+  /** A write that was not seen to be our own. */
+  const noteWrite = ({ name, resourceVersion }: Stored, gone: boolean): void => {
+    if (gone && removing.has(name)) return
+    if (!queues.has(name)) {
+      state.otherWroteAt = options.now()
+      return
+    }
+    const versions = unexplained.get(name) ?? new Set()
+    unexplained.set(name, versions.add(resourceVersion))
+  }
+
   const emit = (stored: Stored, gone: boolean): void => {
-    // The watch may be faster than the answer to a write of our own.
-    if (!state.injecting && !queues.has(stored.name)) state.otherWroteAt = options.now()
+    if (!state.injecting) noteWrite(stored, gone)
     if (stored.reading.kind === 'damaged' && !gone) {
       options.onProblem?.(`ImageVerdict ${stored.name} is damaged and ignored: ${stored.reading.problem}`)
     }
@@ -121,6 +134,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     if (stored === undefined)
       throw new KubernetesError(0, 'NotJson', `the answer to ${method} ${path} is not an ImageVerdict`)
     own(() => cache.inject(object))
+    unexplained.get(stored.name)?.delete(stored.resourceVersion)
     return stored
   }
 
@@ -217,6 +231,10 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
           continue
         }
         for (const one of batch) await settle(name, [one]).catch(one.reject)
+      } finally {
+        // What no answer has explained by now somebody else wrote.
+        if ((unexplained.get(name)?.size ?? 0) > 0) state.otherWroteAt = options.now()
+        unexplained.delete(name)
       }
     }
   }
@@ -230,6 +248,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
       if (stored === undefined || current === undefined || !mayRemove(current)) return false
       const { resourceVersion } = stored
       spend(1)
+      removing.add(name)
       try {
         const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
         await client.request('DELETE', `${VERDICTS_PATH}/${name}`, { body, timeoutMs: 10_000 })
@@ -240,6 +259,8 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         const retry = error instanceof KubernetesError && (error.status === 409 || error.status === 404)
         if (!retry || attempt >= MAX_ATTEMPTS) throw error
         stored = await readLive(name)
+      } finally {
+        removing.delete(name)
       }
     }
   }
