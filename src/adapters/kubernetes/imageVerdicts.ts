@@ -72,14 +72,14 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   const listeners = new Set<(change: VerdictChange) => void>()
   const queues = new Map<string, Pending[]>()
   const working = new Set<Promise<void>>()
-  const state = { pending: 0, closed: false, injecting: false, otherWroteAt: options.now() }
-  /** Versions that the watch brought of verdicts that are being written, by name: it may be faster than the answer to a write of our own. */
+  const state = { pending: 0, closed: false, otherWroteAt: options.now() }
+  /** New versions of verdicts that are being written, by name, which no answer to a write of our own has explained: the watch may be faster. */
   const unexplained = new Map<string, Set<string>>()
   const removing = new Set<string>()
 
   const read = (object: unknown): Stored | undefined => toStored(object, options.wallClock?.() ?? Infinity)
 
-  /** A write that was not seen to be our own. */
+  /** Something was written, by us or by somebody else. */
   const noteWrite = ({ name, resourceVersion }: Stored, gone: boolean): void => {
     if (gone && removing.has(name)) return
     if (!queues.has(name)) {
@@ -91,7 +91,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
   }
 
   const emit = (stored: Stored, gone: boolean): void => {
-    if (!state.injecting) noteWrite(stored, gone)
+    noteWrite(stored, gone)
     if (stored.reading.kind === 'damaged' && !gone) {
       options.onProblem?.(`ImageVerdict ${stored.name} is damaged and ignored: ${stored.reading.problem}`)
     }
@@ -110,16 +110,6 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     random,
   })
 
-  /** Takes in what a write of our own did. */
-  const own = (change: () => void): void => {
-    state.injecting = true
-    try {
-      change()
-    } finally {
-      state.injecting = false
-    }
-  }
-
   /** Before the first of `requests`: a verdict that is made but not filled would be left over. */
   const spend = (requests: number): void => {
     const alone = options.now() - state.otherWroteAt > QUIET_MS && cache.age() < HEARD_SECONDS
@@ -133,7 +123,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
     const stored = read(object)
     if (stored === undefined)
       throw new KubernetesError(0, 'NotJson', `the answer to ${method} ${path} is not an ImageVerdict`)
-    own(() => cache.inject(object))
+    cache.inject(object)
     unexplained.get(stored.name)?.delete(stored.resourceVersion)
     return stored
   }
@@ -253,7 +243,7 @@ export function createKubernetesVerdictStore(options: KubernetesVerdictStoreOpti
         const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
         await client.request('DELETE', `${VERDICTS_PATH}/${name}`, { body, timeoutMs: 10_000 })
         // Its room is free now, not when the watch says so.
-        own(() => cache.forget(name, resourceVersion))
+        cache.forget(name, resourceVersion)
         return true
       } catch (error) {
         const retry = error instanceof KubernetesError && (error.status === 409 || error.status === 404)
