@@ -29,15 +29,8 @@ export function nameByDigest(digest: string): string {
 
 /** The name that spells this digest; undefined: none does. */
 export function spellingOf(digest: string): string | undefined {
-  if (digest !== last.digest) {
-    last.digest = digest
-    last.spelling = digest.startsWith('sha256:') ? `sha256-${digest.slice(7)}` : undefined
-  }
-  return last.spelling
+  return digest.startsWith('sha256:') ? `sha256-${digest.slice(7)}` : undefined
 }
-
-/** The one that was asked for last: an alert's image is looked up several times. */
-const last: { digest: string; spelling: string | undefined } = { digest: '', spelling: undefined }
 
 /** The digest that this name spells; undefined: none. */
 export function spelledDigest(name: string): string | undefined {

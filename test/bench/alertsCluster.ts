@@ -10,7 +10,8 @@ import { ledgerWrites, placeOf, runPods } from '../cluster/kubelet.ts'
 import type { Answer, RunningProgram } from '../process/server.ts'
 import { denialBy, startReplicas } from '../cluster/endToEnd/replicas.ts'
 import type { Replicas } from '../cluster/endToEnd/replicas.ts'
-import { alertWriter, describeStatuses, eventTimes, percentile, sendAlerts } from './load.ts'
+import { alertWriter, describeStatuses, eventTimes, joinSent, percentile, sendAlerts } from './load.ts'
+import type { Sent } from './load.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 const IMAGES = 100
@@ -64,24 +65,20 @@ async function flood(
 ): Promise<Flood> {
   const write = alertWriter('pod.drop_and_execute.jsonl')
   const before = await ledgerWrites(cluster)
-  const statuses = new Map<number, number>()
-  const answers: number[] = []
-  let alerts = 0
+  const rounds: Sent[] = []
   const started = performance.now()
-  for (let refused = 0; !isEnough(alerts, refused);) {
+  for (let refused = 0; !isEnough(ROUND * rounds.length, refused);) {
     const bodies = Array.from({ length: ROUND }, (_, index) =>
       write({ ...placeOf(IMAGES + (index % IMAGES)), nanoseconds: nextTime() }),
     )
     const sent = await sendAlerts(server, CONNECTIONS, bodies)
-    for (const [status, count] of sent.statuses) statuses.set(status, (statuses.get(status) ?? 0) + count)
-    answers.push(...sent.times)
-    alerts += ROUND
+    rounds.push(sent)
     refused = ROUND - (sent.statuses.get(200) ?? 0)
     if (performance.now() - started > 120_000)
       throw new Error('after two minutes there are still images without a verdict')
   }
   const seconds = (performance.now() - started) / 1000
-  answers.sort((left, right) => left - right)
+  const { statuses, times } = joinSent(rounds)
   const added = [...(await ledgerWrites(cluster))]
     .map(([code, value]) => [code, value - (before.get(code) ?? 0)] as const)
     .filter(([, value]) => value > 0)
@@ -89,8 +86,8 @@ async function flood(
   const acknowledged = statuses.get(200) ?? 0
   return {
     acknowledged: acknowledged / seconds,
-    p99: percentile(answers, 0.99),
-    note: `${alerts} alerts of ${IMAGES} images, ${CONNECTIONS} connections; ${describeStatuses(statuses)}`,
+    p99: percentile(times, 0.99),
+    note: `${ROUND * rounds.length} alerts of ${IMAGES} images, ${CONNECTIONS} connections; ${describeStatuses(statuses)}`,
     writes: writes / seconds,
     writesNote: `${writes} in ${seconds.toFixed(1)} s: ${added.map(([code, value]) => `${code}: ${value}`).join(', ')}`,
     conflicts: added.find(([code]) => code === '409')?.[1] ?? 0,

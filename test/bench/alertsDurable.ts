@@ -7,6 +7,7 @@ import {
   alertWriter,
   describeStatuses,
   eventTimes,
+  joinSent,
   percentile,
   readCounter,
   sendAlerts,
@@ -20,6 +21,7 @@ import type { Effort, Figure, Goal, Measurement } from './types.ts'
 
 const CONNECTIONS = 16
 const ROUNDS = 10
+
 interface Work {
   readonly images: number
   readonly alerts: number
@@ -28,13 +30,6 @@ interface Work {
   /** Alerts in a request. */
   readonly batch: number
   readonly goal?: Goal
-}
-
-function addStatuses(rounds: readonly Sent[]): ReadonlyMap<number, number> {
-  const all = new Map<number, number>()
-  for (const { statuses } of rounds)
-    for (const [status, count] of statuses) all.set(status, (all.get(status) ?? 0) + count)
-  return all
 }
 
 async function measure({ images, alerts, before, batch, goal }: Work): Promise<readonly Figure[]> {
@@ -61,10 +56,9 @@ async function measure({ images, alerts, before, batch, goal }: Work): Promise<r
       ours.push(sent)
       if (toFloor !== undefined) ratios.push((await sendBodies(toFloor, CONNECTIONS, bodies)).seconds / sent.seconds)
     }
-    const statuses = addStatuses(ours)
+    const { statuses, times } = joinSent(ours)
     const acknowledged = (statuses.get(200) ?? 0) / (ROUNDS * requests)
     const rates = ours.map(({ seconds }) => (acknowledged * requests * batch) / seconds)
-    const times = ours.flatMap((sent) => sent.times).sort((left, right) => left - right)
     const decisions = await readCounter(server, 'drawbridge_alert_decisions_total', 'decision')
     const how = `${batch === 1 ? 'one alert a request' : `${batch} alerts a request`}, ${images} images`
     const decided = [...decisions].map(([name, count]) => `${name} ${count}`).join(', ')

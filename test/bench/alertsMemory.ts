@@ -3,11 +3,13 @@ import {
   alertWriter,
   describeStatuses,
   eventTimes,
+  joinSent,
   readCounter,
   residentMebibytes,
   sendAlerts,
   startForLoad,
 } from './load.ts'
+import type { Sent } from './load.ts'
 import { placeOf } from '../cluster/kubelet.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
@@ -34,15 +36,13 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       }
     }
     const resident: number[] = []
-    const statuses = new Map<number, number>()
-    let seconds = 0
+    const parts: Sent[] = []
     for (let part = 0; part < PARTS; part++) {
-      const sent = await sendAlerts(server, 4, bodies(alerts / PARTS))
-      seconds += sent.seconds
-      for (const [status, count] of sent.statuses) statuses.set(status, (statuses.get(status) ?? 0) + count)
+      parts.push(await sendAlerts(server, 4, bodies(alerts / PARTS)))
       resident.push(residentMebibytes(server.child.pid!))
       report(`${next} alerts, ${resident.at(-1)!.toFixed(0)} MiB`)
     }
+    const { seconds, statuses } = joinSent(parts)
     const decisions = await readCounter(server, 'drawbridge_alert_decisions_total', 'decision')
     const half = Math.max(...resident.slice(0, PARTS / 2))
     const end = Math.max(...resident.slice(PARTS / 2))

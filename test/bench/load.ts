@@ -80,6 +80,18 @@ export interface Sent {
   readonly times: readonly number[]
 }
 
+/** Several rounds as one. */
+export function joinSent(rounds: readonly Sent[]): Sent {
+  const statuses = new Map<number, number>()
+  for (const sent of rounds)
+    for (const [status, count] of sent.statuses) statuses.set(status, (statuses.get(status) ?? 0) + count)
+  return {
+    seconds: rounds.reduce((sum, { seconds }) => sum + seconds, 0),
+    statuses,
+    times: rounds.flatMap(({ times }) => times).sort((left, right) => left - right),
+  }
+}
+
 /** The value below which this part of the sorted values lies. */
 export function percentile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
