@@ -18,10 +18,9 @@ import { createCorrelator } from '../../src/correlator/correlator.ts'
 import { eventKey } from '../../src/correlator/dedupe.ts'
 import { StoreBusyError, type ImageVerdict, type VerdictChange } from '../../src/verdicts/types.ts'
 import { parseReference } from '../../src/kube/reference.ts'
-import { alert, contribution, facts, NOW, verdict } from '../correlator/support.ts'
+import { alert, contribution, facts, NOW, numberedName as name, verdict } from '../correlator/support.ts'
 import { loaded } from '../correlator/loaded.ts'
 
-const name = (n: number): string => `sha256-${n.toString(16).padStart(64, '0')}`
 const numbered = (n: number, changes: Partial<ImageVerdict> = {}): ImageVerdict =>
   verdict({ name: name(n), digests: [`sha256:${n.toString(16).padStart(64, '0')}`], ...changes })
 

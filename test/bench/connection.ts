@@ -7,10 +7,11 @@ import type { TLSSocket } from 'node:tls'
 
 const HEAD_END = '\r\n\r\n'
 const LAST_CHUNK = '\r\n0\r\n\r\n'
+const SILENT_MILLISECONDS = 30_000
 
 /** At most one request is under way. */
 export interface Connection {
-  /** Resolves to the whole answer, head and body; rejects when the connection ends before that. */
+  /** Resolves to the whole answer, head and body; rejects when the connection ends before that, or has ended, and after 30 s. */
   exchange(request: Buffer | string): Promise<Buffer>
   close(): void
 }
@@ -62,13 +63,22 @@ export async function openConnection(url: string, { ca, cert, key }: Trust): Pro
     opened.once('error', reject)
   })
   socket.setNoDelay(true)
-  const waiting: { resolve?: (answer: Buffer) => void; reject?: (error: Error) => void; answer?: Buffer | undefined } =
-    {}
+  /** `resolve` is there while an answer is waited for. */
+  const waiting: {
+    resolve?: ((answer: Buffer) => void) | undefined
+    reject?: (error: Error) => void
+    answer?: Buffer | undefined
+  } = {}
   socket.on('data', (chunk: Buffer) => {
     const answer = waiting.answer === undefined ? chunk : Buffer.concat([waiting.answer, chunk])
     const isDone = isWhole(answer)
     waiting.answer = isDone ? undefined : answer
-    if (isDone) waiting.resolve?.(answer)
+    if (!isDone) return
+    waiting.resolve?.(answer)
+    waiting.resolve = undefined
+  })
+  socket.setTimeout(SILENT_MILLISECONDS, () => {
+    if (waiting.resolve !== undefined) socket.destroy(new Error(`${url}: no answer`))
   })
   const failed = (error?: Error): void => waiting.reject?.(error ?? new Error(`${url}: connection closed`))
   socket.on('error', failed)
@@ -78,8 +88,31 @@ export async function openConnection(url: string, { ca, cert, key }: Trust): Pro
       new Promise((resolve, reject) => {
         waiting.resolve = resolve
         waiting.reject = reject
-        socket.write(request)
+        if (socket.destroyed) reject(new Error(`${url}: connection closed`))
+        else socket.write(request)
       }),
     close: () => void socket.destroy(),
+  }
+}
+
+/** Sends requests of which any may fail. */
+export interface Sender {
+  /** The status of the answer, 0: there was none. After anything but 200 the next request has a new connection. */
+  send(request: Buffer): Promise<number>
+  close(): void
+}
+
+export async function openSender(url: string, trust: Trust): Promise<Sender> {
+  let connection = await openConnection(url, trust)
+  return {
+    async send(request) {
+      const status = await connection.exchange(request).then(statusOf, () => 0)
+      if (status !== 200) {
+        connection.close()
+        connection = await openConnection(url, trust)
+      }
+      return status
+    },
+    close: () => connection.close(),
   }
 }

@@ -1,6 +1,6 @@
 /** What one review costs over TLS, against the floor: throughput at 16 connections, latency at one. */
-import { compare, Generator, median, ratioOf } from './paired.ts'
-import type { Measured, Plan, Target } from './paired.ts'
+import { compare, Generator, joinMeasured, median, ratioOf, warm } from './paired.ts'
+import type { Measured, Plan, Round, Target } from './paired.ts'
 import { PEERS } from './peers.ts'
 import { LARGE, reviewOf, TYPICAL } from './reviews.ts'
 import type { PodOptions } from './reviews.ts'
@@ -66,31 +66,26 @@ function targetsOf({ drawbridge, floor, ca }: Pair, { what, path, options }: Wor
   ]
 }
 
-/**
- * Every kind of review to both servers before anything counts: functions are compiled in several steps, the last of them after thousands of calls, and a
- * server has seen more than one kind.
- */
-export async function warmUp(pair: Pair, millisecondsEach: number): Promise<void> {
-  for (const work of WORKS)
-    for (const target of targetsOf(pair, work))
-      await pair.generator.run({ target, connections: 16, milliseconds: millisecondsEach })
+/** `warm` with every kind of review, since a server has seen more than one. */
+export function warmUp(pair: Pair, milliseconds?: number): Promise<void> {
+  return warm(
+    pair.generator,
+    WORKS.flatMap((work) => targetsOf(pair, work)),
+    milliseconds,
+  )
 }
 
-/** All figures of one kind of review. */
-export async function measureWork(pair: Pair, work: Work, extent: Extent): Promise<readonly Figure[]> {
+/** What one kind of review gave, at 16 connections and at one. */
+export type Readings = Readonly<Record<'busy' | 'busyFloor' | 'alone' | 'aloneFloor', Measured>>
+
+export async function measureWork(pair: Pair, work: Work, extent: Extent): Promise<Readings> {
   const targets = targetsOf(pair, work)
-  const { generator } = pair
-  const { what } = work
-  const [busy, busyFloor] = await compare(generator, targets, { ...extent, connections: 16 })
-  const [alone, aloneFloor] = await compare(generator, targets, { ...extent, connections: 1 })
-  const figures = figuresOf(what, targets[0]!.body.length, {
-    busy: busy!,
-    busyFloor: busyFloor!,
-    alone: alone!,
-    aloneFloor: aloneFloor!,
-  })
-  return what === COMPARED ? [...figures, ...besideOthers(ratioOf(busy!, busyFloor!, (round) => round.rate))] : figures
+  const [busy, busyFloor] = await compare(pair.generator, targets, { ...extent, connections: 16 })
+  const [alone, aloneFloor] = await compare(pair.generator, targets, { ...extent, connections: 1 })
+  return { busy: busy!, busyFloor: busyFloor!, alone: alone!, aloneFloor: aloneFloor! }
 }
+
+const rate = ({ rate: value }: Round): number => value
 
 /** What the figures of other webhooks are of. */
 const COMPARED = 'validate'
@@ -112,20 +107,23 @@ function besideOthers(ofFloor: number): readonly Figure[] {
   )
 }
 
-function figuresOf(
-  what: string,
-  bytes: number,
-  { busy, busyFloor, alone, aloneFloor }: Readonly<Record<'busy' | 'busyFloor' | 'alone' | 'aloneFloor', Measured>>,
-): readonly Figure[] {
-  const rate = (measured: Measured): number => median(measured.rounds.map((round) => round.rate))
+/** All figures of one kind of review. @param starts what each start of both servers gave */
+export function workFigures({ what, options }: Work, starts: readonly Readings[]): readonly Figure[] {
+  const join = (key: keyof Readings): Measured => joinMeasured(starts.map((readings) => readings[key]))
+  const [busy, busyFloor] = [join('busy'), join('busyFloor')]
+  const [alone, aloneFloor] = [join('alone'), join('aloneFloor')]
+  const ofFloor = ratioOf(busy, busyFloor, rate)
+  const rates = (measured: Measured): number => Math.round(median(measured.rounds.map(rate)))
+  const byStart = starts.map((one) => ratioOf(one.busy, one.busyFloor, rate).toFixed(2)).join(', ')
   const cpu = (measured: Measured): number => median(measured.rounds.map((round) => round.cpu))
+  const bytes = JSON.stringify(reviewOf(NAMESPACE, options)).length
   return [
     {
       what: `${what}: requests at 16 connections, of the floor`,
-      value: ratioOf(busy, busyFloor, (round) => round.rate),
+      value: ofFloor,
       unit: 'x',
       goal: { atLeast: 0.8 },
-      note: `${bytes} bytes; ${Math.round(rate(busy))}/s and ${Math.round(rate(busyFloor))}/s`,
+      note: `${bytes} bytes; ${rates(busy)}/s and ${rates(busyFloor)}/s; by start ${byStart}`,
     },
     {
       what: `${what}: CPU of the server for a request, of the floor`,
@@ -138,7 +136,7 @@ function figuresOf(
       value: ratioOf(alone, aloneFloor, (round) => round.p50),
       unit: 'x',
       goal: { atMost: 1.15 },
-      note: `${alone.p50.toFixed(3)} and ${aloneFloor.p50.toFixed(3)} ms; ${alone.requests} and ${aloneFloor.requests} requests`,
+      note: `${alone.p50.toFixed(3)} and ${aloneFloor.p50.toFixed(3)} ms; ${alone.times.length} and ${aloneFloor.times.length} requests`,
     },
     {
       what: `${what}: p99 at one connection, of the floor`,
@@ -147,22 +145,28 @@ function figuresOf(
       goal: { atMost: 1.3 },
       note: `over all rounds ${alone.p99.toFixed(3)} and ${aloneFloor.p99.toFixed(3)} ms`,
     },
+    ...(what === COMPARED ? besideOthers(ofFloor) : []),
   ]
 }
 
+/** The same program is up to a tenth faster or slower from one start to the next, for as long as it runs. */
+const STARTS = 3
+
 async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
-  const pair = await startPair()
-  try {
-    const figures: Figure[] = []
-    await warmUp(pair, Math.max(2000, 8000 * scale))
-    for (const work of WORKS) {
-      figures.push(...(await measureWork(pair, work, extentOf(scale))))
-      report(`${work.what} measured`)
+  const { milliseconds, rounds } = extentOf(scale)
+  const extent = { milliseconds, rounds: Math.ceil(rounds / STARTS) }
+  const starts = WORKS.map((): Readings[] => [])
+  for (let start = 1; start <= STARTS; start++) {
+    const pair = await startPair()
+    try {
+      await warmUp(pair)
+      for (const [index, work] of WORKS.entries()) starts[index]!.push(await measureWork(pair, work, extent))
+    } finally {
+      await pair.stop()
     }
-    return figures
-  } finally {
-    await pair.stop()
+    report(`start ${start} of ${STARTS} measured`)
   }
+  return WORKS.flatMap((work, index) => workFigures(work, starts[index]!))
 }
 
 export const endpoint: Measurement = { name: 'endpoint', run }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 
 import { headOf, openConnection, statusOf } from './connection.ts'
@@ -34,7 +33,7 @@ const MARKS = {
 export function alertWriter(capture: string): (fields: AlertFields) => string {
   const line = readFileSync(join(root, 'test/fixtures/alerts/falco', capture), 'utf8').split('\n')[0]!
   const tokens: readonly (readonly [RegExp, (fields: AlertFields) => string])[] = [
-    [/"time":"[^"]*"/, ({ nanoseconds }) => `"time":"${isoOf(nanoseconds)}"`],
+    [/"time":"[^"]*"/, ({ nanoseconds }) => `"time":"${falcoTime(nanoseconds)}"`],
     [new RegExp(MARKS.containerId), ({ containerId }) => containerId.slice(0, 12)],
     [new RegExp(MARKS.pod), ({ pod }) => pod],
     [/"k8s\.ns\.name":"[^"]*"/, ({ namespace }) => `"k8s.ns.name":"${namespace}"`],
@@ -59,8 +58,8 @@ export function alertWriter(capture: string): (fields: AlertFields) => string {
   return (fields) => pieces.map((piece) => (typeof piece === 'string' ? piece : piece(fields))).join('')
 }
 
-/** As Falco writes it: UTC with nine digits. */
-function isoOf(nanoseconds: bigint): string {
+/** As Falco writes it: UTC with nine digits, always equally long. */
+export function falcoTime(nanoseconds: bigint): string {
   const seconds = new Date(Number(nanoseconds / 1_000_000n)).toISOString().slice(0, 19)
   return `${seconds}.${String(nanoseconds % 1_000_000_000n).padStart(9, '0')}Z`
 }
@@ -95,30 +94,6 @@ export function joinSent(rounds: readonly Sent[]): Sent {
 /** The value below which this part of the sorted values lies. */
 export function percentile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
-}
-
-/** One request on a kept connection; resolves to the status when the answer was read. */
-export function post(
-  url: URL,
-  agent: Agent,
-  ca: Buffer,
-  headers: Record<string, string>,
-  body: string | Buffer,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const length = String(Buffer.byteLength(body))
-    const sent = request(
-      url,
-      { method: 'POST', agent, ca, headers: { ...headers, 'Content-Length': length } },
-      (answer) => {
-        answer.resume()
-        answer.on('end', () => resolve(answer.statusCode ?? 0))
-        answer.on('error', reject)
-      },
-    )
-    sent.on('error', reject)
-    sent.end(body)
-  })
 }
 
 /** Where bodies are posted to. */

@@ -1,7 +1,7 @@
 /** Other webhooks in the same run, in turn with Drawbridge and the floor: those that can be built from public modules. */
 import { startCluster } from '../cluster/harness.ts'
 import { extentOf, startPair, warmUp } from './endpoint.ts'
-import { compare, median, ratioOf } from './paired.ts'
+import { compare, median, ratioOf, warm } from './paired.ts'
 import { buildPodSecurityWebhook, startPodSecurityWebhook, type PeerServer } from './peerServer.ts'
 import { reviewOf, TYPICAL } from './reviews.ts'
 import { NAMESPACE, reviewTarget } from './servers.ts'
@@ -26,8 +26,9 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
         reviewTarget('floor', pair.floor, '/validate', review, pair.ca),
         reviewTarget(POD_SECURITY, peer, '/', review, pair.ca),
       ]
-      await warmUp(pair, Math.max(2000, 8000 * scale))
-      await pair.generator.run({ target: targets[2]!, connections: 16, milliseconds: Math.max(2000, 8000 * scale) })
+      // Every kind of review to Drawbridge and the floor, then what the peer answers to all three.
+      await warmUp(pair)
+      await warm(pair.generator, targets)
       report('warm')
       const [ours, floor, theirs] = await compare(pair.generator, targets, { ...extentOf(scale), connections: 16 })
       const rates = [ours, theirs, floor].map((one) => Math.round(median(one!.rounds.map(({ rate }) => rate))))

@@ -12,27 +12,16 @@ import {
   WRITES_PER_SECOND,
 } from '../../src/adapters/kubernetes/writeShare.ts'
 import type { WriteShare } from '../../src/adapters/kubernetes/writeShare.ts'
-import type { ImageVerdict, VerdictStore } from '../../src/verdicts/types.ts'
+import type { VerdictStore } from '../../src/verdicts/types.ts'
 import { waitFor, waitForCrds } from './harness.ts'
 import type { Cluster } from './harness.ts'
 import { makeOwnNamespace, sharedCluster } from './shared.ts'
 import { loaded } from '../correlator/loaded.ts'
+import { emptyVerdict } from '../correlator/support.ts'
 
 const USER = 'write-sharer'
 /** How long the API server is flooded, milliseconds. */
 const FLOOD_MS = 8000
-
-const verdict = (index: number, reason: string): ImageVerdict => ({
-  name: `sha256-${index.toString(16).padStart(64, '0')}`,
-  digests: [],
-  references: [],
-  contributions: {},
-  evidence: [],
-  phase: 'observing',
-  phaseSince: 1,
-  reason,
-  expiresAt: 2,
-})
 
 describe('the cap on ledger writes', function () {
   this.timeout(90_000)
@@ -120,7 +109,7 @@ describe('the cap on ledger writes', function () {
           Array.from({ length: 20 }, async (_, index) => {
             const image = index % 2 === 0 ? index : index + 100 * (replica + 1)
             for (let turn = 0; performance.now() < end; turn += 1) {
-              const next = verdict(image, `${replica} ${turn}`)
+              const next = emptyVerdict(image, `${replica} ${turn}`)
               await store
                 .write(next.name, () => next)
                 .then(
@@ -167,7 +156,7 @@ describe('the cap on ledger writes', function () {
       let written = 0
       const one = async (index: number): Promise<void> => {
         for (let turn = 0; performance.now() < end; turn += 1) {
-          const next = verdict(500 + index, `${turn} ${end}`)
+          const next = emptyVerdict(500 + index, `${turn} ${end}`)
           await busy
             .write(next.name, () => next)
             .then(
@@ -187,7 +176,7 @@ describe('the cap on ledger writes', function () {
     // What a write takes that began in time.
     assert.ok(alone <= 5 * WRITES_PER_SECOND, `${alone} writes in 4 s, alone`)
     // Nor does a write go unnoticed of a verdict that the busy one is writing all the time.
-    const other = verdict(500, 'of the quiet one')
+    const other = emptyVerdict(500, 'of the quiet one')
     await Promise.all([flood(2), quiet.write(other.name, () => other)])
     const beside = await flood(4)
     assert.ok(beside <= (5 * WRITES_PER_SECOND) / 2, `${beside} writes in 4 s, beside another`)

@@ -144,3 +144,14 @@ export function verdict(changes: Partial<ImageVerdict> = {}): ImageVerdict {
     ...changes,
   }
 }
+
+/** The name of a verdict on an image whose digest is this number. */
+export function numberedName(n: number): string {
+  return `sha256-${n.toString(16).padStart(64, '0')}`
+}
+
+/** One that says nothing: for stores, which do not care. */
+export function emptyVerdict(n: number, reason: string): ImageVerdict {
+  const nothing = { digests: [], references: [], contributions: {}, evidence: [] }
+  return { name: numberedName(n), ...nothing, phase: 'observing', phaseSince: 1, reason, expiresAt: 2 }
+}

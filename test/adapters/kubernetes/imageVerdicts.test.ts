@@ -3,21 +3,8 @@ import assert from 'node:assert/strict'
 
 import type { KubernetesClient, WatchEvent } from '../../../src/adapters/kubernetes/client.ts'
 import { createKubernetesVerdictStore } from '../../../src/adapters/kubernetes/imageVerdicts.ts'
-import type { ImageVerdict } from '../../../src/verdicts/types.ts'
 import { loaded } from '../../correlator/loaded.ts'
-
-const nameOf = (index: number): string => `sha256-${index.toString(16).padStart(64, '0')}`
-const verdict = (index: number, reason: string): ImageVerdict => ({
-  name: nameOf(index),
-  digests: [],
-  references: [],
-  contributions: {},
-  evidence: [],
-  phase: 'observing',
-  phaseSince: 1,
-  reason,
-  expiresAt: 2,
-})
+import { emptyVerdict, numberedName } from '../../correlator/support.ts'
 
 interface Stored {
   readonly metadata: { readonly name: string; readonly uid: string; readonly resourceVersion: string }
@@ -89,12 +76,12 @@ describe('whether a replica takes itself for the only one that writes', () => {
       const store = createKubernetesVerdictStore({ client: api.client, now: () => time, writes: { take } })
       await loaded(store)
       const write = async (index: number): Promise<void> => {
-        const next = verdict(index, `turn ${turn++}`)
+        const next = emptyVerdict(index, `turn ${turn++}`)
         await store.write(next.name, () => next)
         api.tell()
       }
       const remove = async (index: number): Promise<void> => {
-        await store.remove?.(nameOf(index), () => true)
+        await store.remove?.(numberedName(index), () => true)
         api.tell()
       }
       await write(1)
@@ -116,10 +103,10 @@ describe('whether a replica takes itself for the only one that writes', () => {
     })
 
     it(`does not, ${when}: another wrote another verdict, or the one that it was writing`, async () => {
-      assert.equal(await aloneAfter(async ({ touch }) => touch(nameOf(1))), false)
+      assert.equal(await aloneAfter(async ({ touch }) => touch(numberedName(1))), false)
       const during = async ({ write, touch }: Parameters<Parameters<typeof aloneAfter>[0]>[0]): Promise<void> => {
         const written = write(1)
-        touch(nameOf(1))
+        touch(numberedName(1))
         await written
       }
       assert.equal(await aloneAfter(during), false)
@@ -128,7 +115,7 @@ describe('whether a replica takes itself for the only one that writes', () => {
     it(`does again, ${when}: five seconds after another's write`, async () => {
       const after = (milliseconds: number) =>
         aloneAfter(async ({ touch, pass }) => {
-          touch(nameOf(1))
+          touch(numberedName(1))
           pass(milliseconds)
         })
       assert.equal(await after(5000), false)
