@@ -77,12 +77,23 @@ let passed = 0
 let failed = 0
 let skipped = 0
 const times = []
+const failures = []
+
+const FAILURE_LINES = 40
+/** What to say of a failed step once more at the end: what mocha lists behind `N failing`, else the last lines. */
+function failureOf(output) {
+  const text = stripVTControlCharacters(output)
+  const listed = text.search(/^\s+\d+ failing$/m)
+  const lines = (listed < 0 ? text : text.slice(listed)).trim().split('\n')
+  return (listed < 0 ? lines.slice(-FAILURE_LINES) : lines.slice(0, FAILURE_LINES)).join('\n')
+}
 
 /** Runs a step and counts its result. */
 async function take({ name, command, counts }, quiet) {
   const started = performance.now()
   const { code, output } = await run(command, quiet)
   times.push({ name, seconds: (performance.now() - started) / 1000, code })
+  if (code !== 0) failures.push(`\n== FAILED: ${name}\n${failureOf(output)}`)
   const numbers = counts === undefined ? undefined : counts(output)
   if (numbers === undefined) {
     if (code === 0) passed++
@@ -129,6 +140,8 @@ if (usable) await sideBySide(PARALLEL_STEPS)
 console.log('\n== how long it took')
 for (const { name, seconds, code } of times)
   console.log(`${seconds.toFixed(1).padStart(7)} s  ${code === 0 ? 'ok    ' : 'FAILED'}  ${name}`)
+// Last of all, where whoever sees only the end of a long log finds it.
+for (const failure of failures) console.log(failure)
 if (skipped > 0 && process.env.CI === 'true') {
   console.log(`\n${skipped} tests were skipped; in CI every test must run`)
   failed += skipped
