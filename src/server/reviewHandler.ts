@@ -2,7 +2,7 @@
 import type { Reply } from './reply.ts'
 
 /** Takes the bytes of an AdmissionReview and the deadline that the API server gave, in milliseconds. */
-export type ReviewHandler = (body: Buffer, timeoutMilliseconds: number) => Promise<Reply>
+export type ReviewHandler = (body: Buffer, timeoutMilliseconds: number) => Reply | Promise<Reply>
 
 /** The API server's own bounds: 1 to 30 s, 10 s when it does not say. */
 const DEFAULT_TIMEOUT_SECONDS = 10

@@ -88,10 +88,13 @@ export function usualReviews({
         held.arrived()
         // Its last byte came after it had given way.
         if (response.headersSent) return
-        route
-          .handler(body, route.timeout)
-          .then((reply) => sendReply(response, reply))
-          .catch(failed)
+        try {
+          const reply = route.handler(body, route.timeout)
+          if (reply instanceof Promise) reply.then((late) => sendReply(response, late)).catch(failed)
+          else sendReply(response, reply)
+        } catch (error) {
+          failed(error)
+        }
       },
       brokenOff: failed,
       over: () => held.release(),

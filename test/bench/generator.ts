@@ -26,6 +26,7 @@ async function run({ target, connections, milliseconds }: Order): Promise<Slice>
   while (open_.length < connections) open_.push(openConnection(target.url, target))
   const opened = await Promise.all(open_.slice(0, connections))
   const times: number[] = []
+  const awake = stayAwake()
   const started = performance.now()
   const end = started + milliseconds
   await Promise.all(
@@ -38,7 +39,23 @@ async function run({ target, connections, milliseconds }: Order): Promise<Slice>
       }
     }),
   )
-  return { seconds: (performance.now() - started) / 1000, times }
+  const seconds = (performance.now() - started) / 1000
+  awake.end()
+  return { seconds, times }
+}
+
+/**
+ * Never sleeps until it is ended. Who waits for the next answer and falls asleep has to be woken by the server that writes it, which on a virtual machine takes that
+ * server 10 to 20 us; and whether it fell asleep depends on how quick the server is. So of two servers the slower one would have to do what the other one
+ * need not (measured: 93 and 71 us of CPU for a review, and 71 and 56 us without).
+ */
+function stayAwake(): { end(): void } {
+  let isEnded = false
+  const look = (): void => {
+    if (!isEnded) setImmediate(look)
+  }
+  look()
+  return { end: () => (isEnded = true) }
 }
 
 process.on('message', (order: Order) => {
