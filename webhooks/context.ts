@@ -151,15 +151,15 @@ function decideInTime(
   if (fits && (known.unknownProfiles === undefined || context.readProfile === undefined)) {
     return decide(request, known, context, timeoutMilliseconds * SPARE)
   }
-  const policy = livePolicy(namespace, fits ? cached : undefined, entry, context)
-  return decideLive(request, namespace, policy, decide, timeoutMilliseconds, context)
+  const asked = livePolicy(namespace, fits ? cached : undefined, entry, context)
+  return decideLive(request, namespace, asked, decide, timeoutMilliseconds, context)
 }
 
 /** Waits for what a namespace asks for, and no longer than the API server waits for us. */
 async function decideLive(
   request: AdmissionRequest,
   namespace: string,
-  livePolicy: Promise<NamespacePolicy>,
+  asked: Promise<NamespacePolicy>,
   decide: Decide,
   timeoutMilliseconds: number,
   context: AdmissionContext,
@@ -170,7 +170,7 @@ async function decideLive(
     const deadline = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new DeadlineError()), timeoutMilliseconds * (1 - DEADLINE_MARGIN))
     })
-    const policy = await Promise.race([livePolicy, deadline])
+    const policy = await Promise.race([asked, deadline])
     return isOptedIn(policy) ? await decide(request, policy, context, timeoutMilliseconds * SPARE) : allowUnchanged(uid)
   } catch (error) {
     context.observer.namespaceLookupFailed(namespace, error)

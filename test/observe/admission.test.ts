@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { Registry } from 'prom-client'
 import { createAdmissionObserver } from '../../src/observe/admission.ts'
+import type { AnsweredReview } from '../../src/observe/admission.ts'
 import type { Logger } from '../../src/observe/logger.ts'
 
 describe('what admission reports', () => {
@@ -22,5 +23,46 @@ describe('what admission reports', () => {
       { namespace: 'n9000', error: 'Error: no answer' },
     ])
     assert.match(await registry.metrics(), /^drawbridge_namespace_lookup_failures_total 7$/m)
+  })
+
+  it('counts answered reviews by the time that somebody reads metrics, however many there were', async () => {
+    const registry = new Registry()
+    const logger = { isLevelEnabled: () => false } as unknown as Logger
+    const observer = createAdmissionObserver(logger, registry)
+    const answer = (times: number, changes: Partial<AnsweredReview> = {}): void => {
+      const usual = { webhook: 'validate', outcome: 'allowed', seconds: 0.002, kind: 'Pod', reasons: [] } as const
+      for (let time = 0; time < times; time++) observer.reviewAnswered({ ...usual, dryRun: false, ...changes })
+    }
+    const counted = async (): Promise<readonly string[]> =>
+      (await registry.metrics())
+        .split('\n')
+        .filter((line) => /^drawbridge_admission_(requests_total|seconds_(count|sum)|denials_total)\b/.test(line))
+        .map((line) => line.slice('drawbridge_admission_'.length))
+    answer(1)
+    assert.deepEqual(await counted(), [
+      'requests_total{webhook="validate",outcome="allowed"} 1',
+      'seconds_sum{webhook="validate"} 0.002',
+      'seconds_count{webhook="validate"} 1',
+    ])
+    answer(250)
+    answer(99, { webhook: 'mutate', outcome: 'mutated', seconds: 0.5 })
+    answer(2, { outcome: 'denied', reasons: ['privileged'] })
+    const all = [
+      'requests_total{webhook="validate",outcome="allowed"} 251',
+      'requests_total{webhook="mutate",outcome="mutated"} 99',
+      'requests_total{webhook="validate",outcome="denied"} 2',
+    ]
+    assert.deepEqual((await counted()).slice(0, 3), all)
+    // Once, whoever reads.
+    const [left, right] = await Promise.all([counted(), counted()])
+    assert.deepEqual([left.slice(0, 3), right.slice(0, 3)], [all, all])
+    assert.deepEqual(
+      left.filter((line) => /count|denials/.test(line)),
+      [
+        'seconds_count{webhook="validate"} 253',
+        'seconds_count{webhook="mutate"} 99',
+        'denials_total{check="privileged"} 2',
+      ],
+    )
   })
 })

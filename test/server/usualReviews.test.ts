@@ -30,6 +30,10 @@ describe('reviews answered before express', () => {
       '/mutate': (body, timeout) => Promise.resolve(jsonReply(200, { text: body.toString('utf8'), timeout })),
       '/never': () => new Promise(() => undefined),
       '/broken': () => Promise.reject(new Error('a bug')),
+      '/at-once': (body) => jsonReply(200, { text: body.toString('utf8') }),
+      '/broken-at-once': () => {
+        throw new Error('a bug')
+      },
       '/odd': () =>
         Promise.resolve({ status: 201, contentType: 'text/plain; charset=utf-8', body: 'é', headers: { 'X-A': 'b' } }),
     },
@@ -74,6 +78,8 @@ describe('reviews answered before express', () => {
     ['something beside the deadline', '/mutate?a=1&timeout=1s', 200],
     ['an empty query', '/mutate?', 200],
     ['a handler that breaks', '/broken', 500],
+    ['a handler that answers at once', '/at-once', 200],
+    ['a handler that breaks at once', '/broken-at-once', 500],
     ['headers and a type of its own', '/odd', 201],
     ['an unknown path', '/other', 404],
     ['a path in capitals', '/MUTATE', 200],
