@@ -80,7 +80,7 @@ export type Readings = Readonly<Record<'busy' | 'busyFloor' | 'alone' | 'aloneFl
 
 export async function measureWork(pair: Pair, work: Work, extent: Extent): Promise<Readings> {
   const targets = targetsOf(pair, work)
-  const [busy, busyFloor] = await compare(pair.generator, targets, { ...extent, connections: 16 })
+  const [busy, busyFloor] = await compare(pair.generator, targets, { ...extent, connections: 16, awake: true })
   const [alone, aloneFloor] = await compare(pair.generator, targets, { ...extent, connections: 1 })
   return { busy: busy!, busyFloor: busyFloor!, alone: alone!, aloneFloor: aloneFloor! }
 }

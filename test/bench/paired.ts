@@ -32,6 +32,8 @@ export interface Order {
   readonly target: Target
   readonly connections: number
   readonly milliseconds: number
+  /** Whether it never sleeps: for throughput, which is not to be the client's (generator.ts). Without it a client waits for an answer as any client does. */
+  readonly awake?: boolean | undefined
 }
 
 /** What it found. Times of single requests in milliseconds. */
@@ -138,13 +140,14 @@ export interface Plan {
   /** Of one slice. */
   readonly milliseconds: number
   readonly rounds: number
+  readonly awake?: boolean
 }
 
 /** Measures all targets in turn. The first fifth of the rounds, at least two, warms up and is not counted. */
 export async function compare(
   generator: Generator,
   targets: readonly Target[],
-  { connections, milliseconds, rounds }: Plan,
+  { connections, milliseconds, rounds, awake }: Plan,
 ): Promise<readonly Measured[]> {
   const warming = Math.max(2, Math.round(rounds / 5))
   const found = targets.map(() => ({ rounds: [] as Round[], times: [] as number[] }))
@@ -154,7 +157,7 @@ export async function compare(
     for (const index of order) {
       const target = targets[index]!
       const before = cpuOf(target.pid)
-      const { seconds, times } = await generator.run({ target, connections, milliseconds })
+      const { seconds, times } = await generator.run({ target, connections, milliseconds, awake })
       const used = cpuOf(target.pid) - before
       if (round < warming) continue
       const sorted = [...times].sort((left, right) => left - right)

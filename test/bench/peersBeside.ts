@@ -30,7 +30,11 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       await warmUp(pair)
       await warm(pair.generator, targets)
       report('warm')
-      const [ours, floor, theirs] = await compare(pair.generator, targets, { ...extentOf(scale), connections: 16 })
+      const [ours, floor, theirs] = await compare(pair.generator, targets, {
+        ...extentOf(scale),
+        connections: 16,
+        awake: true,
+      })
       const rates = [ours, theirs, floor].map((one) => Math.round(median(one!.rounds.map(({ rate }) => rate))))
       return [
         {

@@ -1,6 +1,6 @@
 /**
  * `make bench-smoke`: whether a change has made Drawbridge slow. Ratios only, since machines differ and are busy; under a minute. A ratio that reaches less
- * than 0.7 of its goal is measured again, longer and with servers started anew, and fails if it does so three times.
+ * than 0.7 of its goal is measured again (which may take longer than the minute), longer and with servers started anew, and fails if it does so three times.
  */
 import { growth, decider } from './compute.ts'
 import { measureWork, startPair, warmUp, workFigures, WORKS } from './endpoint.ts'
@@ -32,6 +32,14 @@ const probes: readonly Probe[] = [
   })),
 ]
 
+/** Servers that were started anew, and warm as the first ones. */
+async function startAnew(): Promise<void> {
+  const next = await startPair()
+  await pair.stop()
+  pair = next
+  await warmUp(pair, WARM_MILLISECONDS)
+}
+
 let passed = 0
 let failed = 0
 try {
@@ -44,9 +52,7 @@ try {
           .map(({ what, value }) => `${what} ${describeValue(value)}`)
           .join(', ')}; once more, with other servers, longer`,
       )
-      await pair.stop()
-      pair = await startPair()
-      await warmUp(pair)
+      await startAnew()
       figures = await measure(2.5)
     }
     const slow = new Set(failing(figures, PART))

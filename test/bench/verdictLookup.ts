@@ -1,4 +1,5 @@
 /** What 100,000 verdicts cost a server: time of a request, start, memory. */
+import type { RunningProgram } from '../process/server.ts'
 import { chartMemory, enterContainer } from './container.ts'
 import type { Container } from './container.ts'
 import { residentMebibytes } from './load.ts'
@@ -6,42 +7,50 @@ import { compare, Generator, ratioOf, warm } from './paired.ts'
 import { reviewOf } from './reviews.ts'
 import { extentOf } from './endpoint.ts'
 import { NAMESPACE, reviewTarget, startDrawbridge } from './servers.ts'
-import type { Contender } from './servers.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 import { fillLedger } from './verdicts.ts'
 
 const VERDICTS = 100_000
 
-/** Starts a server as in a pod of the chart. `seconds` until it was ready, without `prepare`. */
-async function startContained(prepare?: (path: string) => Promise<void>): Promise<{
-  readonly contender: Contender
-  readonly container: Container | undefined
+/** A server as in a pod of the chart. */
+interface Contained {
+  readonly server: RunningProgram
+  /** Until it was ready, without `prepare`. */
   readonly seconds: number
-}> {
+  readonly isLimited: boolean
+  stop(): Promise<void>
+}
+
+async function startContained(prepare?: (path: string) => Promise<void>): Promise<Contained> {
   let started = 0
   let container: Container | undefined
-  const contender = await startDrawbridge(async (path) => {
-    await prepare?.(path)
-    container = enterContainer(chartMemory())
-    started = performance.now()
-  })
-  const seconds = (performance.now() - started) / 1000
-  container?.leave()
-  return { contender, container, seconds }
+  try {
+    const contender = await startDrawbridge(async (path) => {
+      await prepare?.(path)
+      container = enterContainer(chartMemory())
+      started = performance.now()
+    })
+    const seconds = (performance.now() - started) / 1000
+    return {
+      server: contender.server,
+      seconds,
+      isLimited: container !== undefined,
+      stop: () => contender.stop().finally(() => container?.remove()),
+    }
+  } finally {
+    container?.leave()
+  }
 }
 
 async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
+  const empty = await startContained()
   // Far fewer would not be the row of the table; a smaller scale only measures for less time.
-  const emptyStart = await startContained()
-  const fullStart = await startContained(async (path) => {
+  const full = await startContained(async (path) => {
     const began = performance.now()
     await fillLedger(path, VERDICTS)
     report(`ledger filled in ${((performance.now() - began) / 1000).toFixed(1)} s`)
-  })
-  const starts = [emptyStart, fullStart]
-  const [empty, full] = [emptyStart.contender, fullStart.contender]
-  const where =
-    fullStart.container === undefined ? 'no limit of memory' : `in ${chartMemory()} MiB, as the chart has it`
+  }).catch((error: unknown) => empty.stop().then(() => Promise.reject(error as Error)))
+  const where = full.isLimited ? `in ${chartMemory()} MiB, as the chart has it` : 'no limit of memory'
   const generator = new Generator()
   try {
     const review = reviewOf(NAMESPACE)
@@ -73,7 +82,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       },
       {
         what: 'start with 100,000 verdicts',
-        value: fullStart.seconds,
+        value: full.seconds,
         unit: 's',
         goal: { atMost: 5 },
         note: `process to ready, ${where}`,
@@ -95,10 +104,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
     ]
   } finally {
     generator.stop()
-    for (const { contender, container } of starts) {
-      await contender.stop()
-      container?.remove()
-    }
+    await Promise.allSettled([empty.stop(), full.stop()])
   }
 }
 

@@ -53,6 +53,17 @@ describe('what admission reports', () => {
       'requests_total{webhook="validate",outcome="denied"} 2',
     ]
     assert.deepEqual((await counted()).slice(0, 3), all)
+    // And without anybody who reads: not more than 100 wait.
+    const requests = registry.getSingleMetric('drawbridge_admission_requests_total') as unknown as {
+      collect?: unknown
+      get(): Promise<{ readonly values: readonly { readonly value: number }[] }>
+    }
+    const { collect } = requests
+    requests.collect = undefined
+    answer(300, { webhook: 'profiles' })
+    const { values } = await requests.get()
+    assert.ok(values.at(-1)!.value > 200, JSON.stringify(values))
+    requests.collect = collect
     // Once, whoever reads.
     const [left, right] = await Promise.all([counted(), counted()])
     assert.deepEqual([left.slice(0, 3), right.slice(0, 3)], [all, all])
@@ -61,6 +72,7 @@ describe('what admission reports', () => {
       [
         'seconds_count{webhook="validate"} 253',
         'seconds_count{webhook="mutate"} 99',
+        'seconds_count{webhook="profiles"} 300',
         'denials_total{check="privileged"} 2',
       ],
     )

@@ -8,6 +8,7 @@ import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { FindFlagged } from '../../src/policy/types.ts'
 import type { Reply } from '../../src/server/reply.ts'
 import type { ReviewHandler } from '../../src/server/reviewHandler.ts'
+import { answerBody } from '../../webhooks/context.ts'
 import { reviewRoutes } from '../../webhooks/routes.ts'
 
 const UID = '705ab4f5-6393-11e8-b7cc-42010a800002'
@@ -381,6 +382,19 @@ describe('failing closed', () => {
         message: 'drawbridge: internal error while judging this request; see the log of Drawbridge',
       },
     })
+    assert.deepEqual([outcomes, errors], [['failed'], ['secret details']])
+  })
+
+  it('denies when what is decided later ends in a bug, and says nothing of it', async () => {
+    const [outcomes, errors]: [string[], string[]] = [[], []]
+    const observer = {
+      reviewAnswered: ({ outcome }: { readonly outcome: string }) => void outcomes.push(outcome),
+      httpError: (_listener: string, _status: number, error: Error) => void errors.push(error.message),
+    } as unknown as AdmissionObserver
+    const decide = (): Promise<never> => Promise.reject(new Error('secret details'))
+    const reply = await answerBody('validate', bytes(review()), { observer, now: () => 0 }, decide)
+    assert.equal(responseOf(reply).allowed, false)
+    assert.ok(!reply.body.includes('secret'))
     assert.deepEqual([outcomes, errors], [['failed'], ['secret details']])
   })
 
