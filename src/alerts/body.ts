@@ -41,42 +41,58 @@ export function splitBody(bytes: Uint8Array, limits: BodyLimits = BODY_LIMITS): 
     return { replacedBytes: false, shape: 'values', items: [refuse(1, 'too-large', message)] }
   }
   const replacedBytes = !isUtf8(bytes)
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const first = lineWithObject(buffer, { end: 0, line: 0 }, limits.maxDepth)
+  if (first !== undefined)
+    return { replacedBytes, shape: 'values', items: bounded(values(buffer, first, limits.maxDepth), limits.maxItems) }
   const text = utf8.decode(bytes)
-  const first = lineWithObject(text, { end: 0, line: 0 }, limits.maxDepth)
-  const whole = first === undefined ? parseWhole(text, limits) : undefined
+  const whole = parseWhole(text, limits)
   if (whole !== undefined) return { replacedBytes, ...whole }
-  return { replacedBytes, shape: 'values', items: bounded(values(text, first, limits.maxDepth), limits.maxItems) }
+  return { replacedBytes, shape: 'values', items: bounded(scanValues(text, limits.maxDepth, 1), limits.maxItems) }
 }
 
 /** A line that is one object. */
 interface LineWithObject {
-  /** Where the line ends, and its number. */
+  /** Where the line ends, in bytes, and its number. */
   readonly end: number
   readonly line: number
   readonly parsed: unknown
 }
 
-/** The first line after `before` that is not empty, if it is one object that is not nested too deeply. */
+const LINE_FEED = 0x0a
+const BRACE = 0x7b
+
+/**
+ * The first line after `before` that is not empty, if it is one object that is not nested too deeply. Each line is a text of its own: one text of a whole
+ * batch is a large object to V8, which the collections of young garbage move to old memory when it is still being read, and that has then to be marked
+ * several times a second, on all cores.
+ */
 function lineWithObject(
-  text: string,
+  bytes: Buffer,
   before: Pick<LineWithObject, 'end' | 'line'>,
   maxDepth: number,
 ): LineWithObject | undefined {
   let { line } = before
   // Text begins with a line, and after each there is a line feed.
-  for (let start = line === 0 ? 0 : before.end + 1; start < text.length; start = endOfLine(text, start) + 1) {
+  for (let start = line === 0 ? 0 : before.end + 1; start < bytes.length; start = lineEnd(bytes, start) + 1) {
     line++
     let first = start
-    while (text[first] === ' ' || text[first] === '\r' || text[first] === '\t') first++
-    if (first === text.length || text[first] === '\n') continue
-    if (text[first] !== '{') return undefined
-    const end = endOfLine(text, first)
-    const content = text.slice(first, end)
+    while (bytes[first] === 0x20 || bytes[first] === 0x0d || bytes[first] === 0x09) first++
+    if (first === bytes.length || bytes[first] === LINE_FEED) continue
+    if (bytes[first] !== BRACE) return undefined
+    const end = lineEnd(bytes, first)
+    const content = bytes.toString('utf8', first, end)
     if (mayNestDeeper(content, maxDepth) && outlineOf(content, maxDepth) === undefined) return undefined
     const value = tryParse(content)
     return value && { end, line, parsed: value.parsed }
   }
   return undefined
+}
+
+/** A line feed is no part of a longer character, and ends one that is broken off. */
+function lineEnd(bytes: Buffer, from: number): number {
+  const end = bytes.indexOf(LINE_FEED, from)
+  return end === -1 ? bytes.length : end
 }
 
 /** Whether so many brackets open in it that it has to be looked at closely. */
@@ -89,13 +105,16 @@ function mayNestDeeper(text: string, maxDepth: number): boolean {
 }
 
 /** The usual road, for what sensors and shippers send: an object a line. From the first line on that is anything else, the slow one. */
-function* values(text: string, first: LineWithObject | undefined, maxDepth: number): Generator<BodyItem> {
-  let read = { end: 0, line: 0 }
-  for (let found = first; found !== undefined; found = lineWithObject(text, found, maxDepth)) {
-    yield* eventsOf(found.line, found.parsed)
-    read = found
+function* values(bytes: Buffer, first: LineWithObject, maxDepth: number): Generator<BodyItem> {
+  let read = first
+  for (;;) {
+    yield* eventsOf(read.line, read.parsed)
+    const next = lineWithObject(bytes, read, maxDepth)
+    if (next === undefined) break
+    read = next
   }
-  yield* scanValues(text, maxDepth, read.end, Math.max(1, read.line))
+  // Begins with the line feed after what was read.
+  if (read.end < bytes.length) yield* scanValues(utf8.decode(bytes.subarray(read.end)), maxDepth, read.line)
 }
 
 /** The fast road: the whole text is one JSON value. `undefined` when it is not, or is nested too deeply. */
@@ -145,8 +164,8 @@ function outlineOf(
  * The slow road: values one after the other, each found by its own brackets. Brackets and commas of an array around them are skipped, so that one
  * bad element does not lose its neighbours.
  */
-function* scanValues(text: string, maxDepth: number, from: number, firstLine: number): Generator<BodyItem> {
-  let position = from
+function* scanValues(text: string, maxDepth: number, firstLine: number): Generator<BodyItem> {
+  let position = 0
   let line = firstLine
   let vain = 0
   const moveTo = (next: number): void => {

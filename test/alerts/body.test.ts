@@ -355,4 +355,28 @@ describe('alerts/body', () => {
       { numRuns: 2000 },
     )
   })
+
+  it('reads the bytes of a line as it would read the whole body, also those that are no UTF-8', () => {
+    const bytes = [0x61, 0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xf0, 0x9f, 0x98, 0x80, 0xef, 0xbb, 0xbf, 0xed, 0xa0, 0xff, 0x20]
+    const text = fc.array(fc.constantFrom(...bytes), { maxLength: 8 })
+    const space = fc.array(fc.constantFrom(0x20, 0x0d), { maxLength: 2 })
+    fc.assert(
+      fc.property(fc.array(fc.tuple(space, text), { minLength: 1, maxLength: 6 }), (lines) => {
+        const body = Buffer.concat(
+          lines.flatMap(([before, inner]) => [
+            Buffer.from(before),
+            Buffer.from('{"text":"'),
+            Buffer.from(inner),
+            Buffer.from('"}\n'),
+          ]),
+        )
+        const whole = new TextDecoder().decode(body).trimEnd().split('\n')
+        assert.deepEqual(
+          split(body),
+          whole.map((line, index) => [index + 1, JSON.parse(line) as unknown]),
+        )
+      }),
+      { numRuns: 2000 },
+    )
+  })
 })
