@@ -7,7 +7,8 @@ import { barChart } from './charts.ts'
 import type { Chart } from './charts.ts'
 import { WORKS } from './endpoint.ts'
 import { PEERS } from './peers.ts'
-import { POD_SECURITY } from './peersBeside.ts'
+import { peers } from './peers/index.ts'
+import { ofFloorOf } from './peersBeside.ts'
 import { readResults, tableOf } from './results.ts'
 import type { Results } from './results.ts'
 
@@ -33,10 +34,7 @@ export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
         { label: 'bare Node https (the floor)', value: 1 },
         { label: 'Drawbridge, validate', value: requests('validate'), own: true },
         { label: 'Drawbridge, mutate', value: requests('mutate'), own: true },
-        {
-          label: POD_SECURITY,
-          value: valueOf(results, `validate: requests at 16 connections of ${POD_SECURITY}, of the floor`),
-        },
+        ...peers.map(({ name }) => ({ label: name, value: valueOf(results, ofFloorOf(name)) })),
         ...PEERS.map(({ name, ofFloor }) => ({ label: name, value: ofFloor })),
       ],
       line: { value: 0.8, label: 'goal: at least 0.8' },

@@ -9,8 +9,6 @@ export const PEERS: readonly {
   /** How many times its requests per second Drawbridge should answer; of each project the quickest. */
   readonly times?: number
 }[] = [
-  { name: 'Pepr 20', ofFloor: 1637 / 7390, times: 4 },
-  { name: 'Pepr 1.1', ofFloor: 1217 / 7390 },
   { name: 'Kyverno 1.19, ClusterPolicy', ofFloor: 1119 / 7390, times: 6 },
   { name: 'Kyverno 1.19, CEL policies', ofFloor: 1075 / 7390 },
   { name: 'Gatekeeper 3.23', ofFloor: 643 / 7390, times: 10 },

@@ -1,0 +1,6 @@
+/** The webhooks that Drawbridge is measured beside, in the order in which they run. */
+import type { Peer } from './peer.ts'
+import { pepr } from './pepr.ts'
+import { podSecurityAdmission } from './podSecurityAdmission.ts'
+
+export const peers: readonly Peer[] = [podSecurityAdmission, pepr]
