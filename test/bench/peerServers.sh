@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Builds one of the webhooks that Drawbridge is measured beside, from its public module or package, and prints its folder, which lies outside the repository.
-# Warm: nothing. Cold, on two cores: pod-security-admission two to four minutes, pepr half a minute. Needs Go >= 1.25 and a Go module
-# proxy, for pepr npm and a registry.
+# Warm: nothing. Cold, on two cores: pod-security-admission and gatekeeper two to four minutes each, pepr half a
+# minute. Needs Go >= 1.26 and a Go module proxy, for pepr npm and a registry.
 #
-#   bash test/bench/peerServers.sh pod-security-admission | pepr
+#   bash test/bench/peerServers.sh pod-security-admission | pepr | gatekeeper
 set -euo pipefail
 . "$(dirname "$0")/../cluster/goPrograms.sh"
 CACHE=${CLUSTER_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/k8s-test-cluster}
+
+folderOf() { # module with version: where its files are
+  go mod download -json "$1" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p'
+}
 
 case ${1:-} in
 pod-security-admission)
@@ -21,11 +25,19 @@ pepr)
     echo "installing $1 (once) ..." >&2
     mkdir -p "$CACHE/peers"
     DRAFT=$(mktemp -d "$CACHE/peers/.XXXXXX")
-    # Without its peers, which only its command line needs.
-    npm install --prefix "$DRAFT" --silent --no-audit --no-fund --ignore-scripts --legacy-peer-deps "$1@$VERSION" >&2 || { rm -rf "$DRAFT"; exit 1; }
+    trap 'rm -rf "$DRAFT"' EXIT
+    # Without its peer dependencies, which only its command line needs.
+    npm install --prefix "$DRAFT" --silent --no-audit --no-fund --ignore-scripts --legacy-peer-deps "$1@$VERSION" >&2
     # Whole or not at all; another run may have been quicker.
-    mv -T "$DRAFT" "$BIN" 2> /dev/null || rm -rf "$DRAFT"
+    mv -T "$DRAFT" "$BIN" 2> /dev/null || [ -d "$BIN" ]
   fi
+  ;;
+gatekeeper)
+  VERSION=3.23.1
+  BIN=$CACHE/peers/$1-$VERSION
+  MODULE=github.com/open-policy-agent/gatekeeper/v3@v$VERSION
+  install gatekeeper "$MODULE"
+  [ -d "$BIN/crds" ] || cp -r --no-preserve=mode "$(folderOf "$MODULE")/charts/gatekeeper/crds" "$BIN/crds"
   ;;
 *)
   sed -n 's/^#   //p' "$0" >&2

@@ -11,5 +11,4 @@ export const PEERS: readonly {
 }[] = [
   { name: 'Kyverno 1.19, ClusterPolicy', ofFloor: 1119 / 7390, times: 6 },
   { name: 'Kyverno 1.19, CEL policies', ofFloor: 1075 / 7390 },
-  { name: 'Gatekeeper 3.23', ofFloor: 643 / 7390, times: 10 },
 ]

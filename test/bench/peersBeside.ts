@@ -39,6 +39,8 @@ async function measure(peer: Peer, folder: string, { scale, report }: Effort): P
         connections: 16,
         awake: true,
       })
+      // Still: what it is configured by may have changed meanwhile, by itself.
+      await untilItDecides(peer, server)
       const rates = [ours, theirs, floor].map((one) => Math.round(median(one!.rounds.map(({ rate }) => rate))))
       return [
         {

@@ -1,5 +1,6 @@
 /** A webhook of another project that Drawbridge is measured beside: what the measurement must know of it, and what all of them share. */
 import { spawn, spawnSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Cluster } from '../../cluster/harness.ts'
@@ -7,6 +8,7 @@ import { call, root, until } from '../../process/server.ts'
 
 const SCRIPT = join(root, 'test/bench/peerServers.sh')
 const START_MILLISECONDS = 120_000
+const STOP_MILLISECONDS = 15_000
 
 /** What a peer may use. */
 export interface Place {
@@ -53,62 +55,64 @@ export function flagsOf(flags: Readonly<Record<string, string | number | boolean
   return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
 }
 
+/** Whether a URL answers 200. @param ca path of the certificates to trust; the URL is of plain HTTP without it */
+export function answers(url: string, ca?: string): Promise<boolean> {
+  return (ca === undefined ? fetch(url) : call(url, { ca, method: 'GET' })).then(
+    ({ status }) => status === 200,
+    () => false,
+  )
+}
+
 /** How a process is started. */
 export interface Command {
-  readonly name: string
   readonly program: string
   readonly args: readonly string[]
   /** Beside those of this process. */
   readonly env?: Readonly<Record<string, string>>
-  /** Answers 200 as soon as the process is ready. */
-  readonly ready: string
-  /** Path of the certificates to trust there; the file may come later. Absent: the URL is of plain HTTP. */
-  readonly ca?: string
+  /** What it writes to stderr goes here. */
+  readonly log: string
+  /** Asked until it is so. */
+  readonly isReady: () => Promise<boolean>
 }
 
-/** Starts a process of a peer and waits until it is ready. It ends with this process, whatever happens. */
+/** Starts a process and waits until it is ready, for at most two minutes. It ends with this process, whatever happens. Rejects with the end of its log. */
 export async function startProcess(command: Command): Promise<Pick<PeerServer, 'pid' | 'stop'>> {
-  const { name, program, args, env, ready, ca } = command
-  // What it logs is written as it is where it is deployed, but stdout is read by nobody: that would cost some of the cores that are measured.
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
+  const { program, args, env, log, isReady } = command
+  // A file and no pipe: some log every request, and to read that would take of the cores that are measured. What they write to stdout is kept by nobody.
+  const file = openSync(log, 'a')
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', file], env: { ...process.env, ...env } })
+  closeSync(file)
   const killNow = (): void => void child.kill('SIGKILL')
   process.once('exit', killNow)
-  let said = ''
-  child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2000)))
-  let isOver = false
+  const state: { over?: string } = {}
   const ended = new Promise<void>((resolve) => {
-    const end = (): void => {
-      isOver = true
+    const end = (why: string): void => {
+      state.over ??= why
       process.removeListener('exit', killNow)
       resolve()
     }
-    child.once('error', (error) => {
-      said = error.message
-      end()
-    })
-    child.once('close', end)
+    child.once('error', (error) => end(error.message))
+    child.once('exit', (code, signal) => end(`ended with ${code ?? signal}`))
   })
   const stop = async (): Promise<void> => {
     child.kill()
+    const late = setTimeout(killNow, STOP_MILLISECONDS)
     await ended
+    clearTimeout(late)
   }
-  const isReady = (): Promise<boolean> =>
-    (ca === undefined ? fetch(ready) : call(ready, { ca, method: 'GET' })).then(
-      ({ status }) => status === 200,
-      () => false,
-    )
   try {
     await until(
-      `an answer of ${name}`,
+      `${program} to be ready`,
       () => {
-        if (isOver) throw new Error(`${name} ended`)
+        if (state.over !== undefined) throw new Error(`${program}: ${state.over}`)
         return isReady()
       },
       START_MILLISECONDS,
     )
   } catch (error) {
     await stop()
-    throw new Error(`${error instanceof Error ? error.message : String(error)}; it said: ${said}`, { cause: error })
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`${reason}; its log ends: ${readFileSync(log, 'utf8').slice(-2000)}`, { cause: error })
   }
   return { pid: child.pid!, stop }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { freePorts, waitForCrds } from '../../cluster/harness.ts'
 import { root } from '../../process/server.ts'
-import { buildPeer, startProcess } from './peer.ts'
+import { answers, buildPeer, startProcess } from './peer.ts'
 import type { Peer } from './peer.ts'
 
 /** Part of the path of its webhooks; Pepr generates one for each module. */
@@ -47,7 +47,6 @@ export const pepr: Peer = {
     const url = `https://127.0.0.1:${port}`
     const ca = join(data, 'tls/ca.crt')
     const running = await startProcess({
-      name: 'Pepr',
       program: process.execPath,
       // Its controller does no more than check the digest of a module and start it as a process of its own.
       args: [join(root, 'test/bench/peers/peprModule.cjs')],
@@ -62,8 +61,8 @@ export const pepr: Peer = {
         PEPR_WATCH_MODE: 'false',
         LOG_LEVEL: 'info',
       },
-      ready: `${url}/healthz`,
-      ca,
+      log: join(data, 'peer.log'),
+      isReady: () => answers(`${url}/healthz`, ca),
     })
     return { ...running, url, ca }
   },

@@ -8,9 +8,7 @@ function faultOf(container, podContext) {
   const context = container.securityContext ?? {}
   if (context.privileged === true) return 'is privileged'
   if (context.capabilities?.add?.includes('SYS_ADMIN')) return 'has SYS_ADMIN'
-  const user = context.runAsUser ?? podContext.runAsUser
-  if (user === 0) return 'runs as root'
-  if ((context.runAsNonRoot ?? podContext.runAsNonRoot) !== true && user === undefined) return 'may run as root'
+  if ((context.runAsNonRoot ?? podContext.runAsNonRoot) !== true) return 'may run as root'
   return undefined
 }
 

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { freePorts } from '../../cluster/harness.ts'
-import { buildPeer, flagsOf, startProcess } from './peer.ts'
+import { answers, buildPeer, flagsOf, startProcess } from './peer.ts'
 import type { Peer } from './peer.ts'
 
 const CONFIG = `
@@ -24,7 +24,6 @@ export const podSecurityAdmission: Peer = {
     const url = `https://127.0.0.1:${port}`
     const ca = join(data, 'tls/ca.crt')
     const running = await startProcess({
-      name: 'pod-security-admission',
       program: join(folder, 'pod-security-webhook'),
       args: flagsOf({
         kubeconfig: cluster.kubeconfig,
@@ -34,8 +33,8 @@ export const podSecurityAdmission: Peer = {
         'tls-cert-file': join(data, 'tls/tls.crt'),
         'tls-private-key-file': join(data, 'tls/tls.key'),
       }),
-      ready: `${url}/readyz`,
-      ca,
+      log: join(data, 'peer.log'),
+      isReady: () => answers(`${url}/readyz`, ca),
     })
     return { ...running, url, ca }
   },
