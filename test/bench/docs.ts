@@ -6,7 +6,6 @@ import { root } from '../process/server.ts'
 import { barChart } from './charts.ts'
 import type { Chart } from './charts.ts'
 import { WORKS } from './endpoint.ts'
-import { PEERS } from './peers.ts'
 import { peers } from './peers/index.ts'
 import { ofFloorOf } from './peersBeside.ts'
 import { readResults, tableOf } from './results.ts'
@@ -35,7 +34,6 @@ export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
         { label: 'Drawbridge, validate', value: requests('validate'), own: true },
         { label: 'Drawbridge, mutate', value: requests('mutate'), own: true },
         ...peers.map(({ name }) => ({ label: name, value: valueOf(results, ofFloorOf(name)) })),
-        ...PEERS.map(({ name, ofFloor }) => ({ label: name, value: ofFloor })),
       ],
       line: { value: 0.8, label: 'goal: at least 0.8' },
     },

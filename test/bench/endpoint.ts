@@ -1,7 +1,6 @@
 /** What one review costs over TLS, against the floor: throughput at 16 connections, latency at one. */
 import { compare, Generator, joinMeasured, median, ratioOf, warm } from './paired.ts'
 import type { Measured, Plan, Round, Target } from './paired.ts'
-import { PEERS } from './peers.ts'
 import { LARGE, reviewOf, TYPICAL } from './reviews.ts'
 import type { PodOptions } from './reviews.ts'
 import { NAMESPACE, reviewTarget, startDrawbridge, startFloor } from './servers.ts'
@@ -87,26 +86,6 @@ export async function measureWork(pair: Pair, work: Work, extent: Extent): Promi
 
 const rate = ({ rate: value }: Round): number => value
 
-/** What the figures of other webhooks are of. */
-const COMPARED = 'validate'
-
-/** @param ofFloor requests per second of those of the floor */
-function besideOthers(ofFloor: number): readonly Figure[] {
-  return PEERS.flatMap(({ name, ofFloor: theirs, times }) =>
-    times === undefined
-      ? []
-      : [
-          {
-            what: `${COMPARED}: requests at 16 connections, of ${name}`,
-            value: ofFloor / theirs,
-            unit: 'x',
-            goal: { atLeast: times },
-            note: `by the ratios of both to the floor, ${ofFloor.toFixed(2)} and ${theirs.toFixed(2)}`,
-          },
-        ],
-  )
-}
-
 /** All figures of one kind of review. @param starts what each start of both servers gave */
 export function workFigures({ what, options }: Work, starts: readonly Readings[]): readonly Figure[] {
   const join = (key: keyof Readings): Measured => joinMeasured(starts.map((readings) => readings[key]))
@@ -145,7 +124,6 @@ export function workFigures({ what, options }: Work, starts: readonly Readings[]
       goal: { atMost: 1.3 },
       note: `over all rounds ${alone.p99.toFixed(3)} and ${aloneFloor.p99.toFixed(3)} ms`,
     },
-    ...(what === COMPARED ? besideOthers(ofFloor) : []),
   ]
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds one of the webhooks that Drawbridge is measured beside, from its public module or package, and prints its folder, which lies outside the repository.
-# Warm: nothing. Cold, on two cores: pod-security-admission and gatekeeper two to four minutes each, pepr half a
+# Warm: nothing. Cold, on two cores: pod-security-admission and gatekeeper two to four minutes each, kyverno eight, pepr half a
 # minute. Needs Go >= 1.26 and a Go module proxy, for pepr npm and a registry.
 #
-#   bash test/bench/peerServers.sh pod-security-admission | pepr | gatekeeper
+#   bash test/bench/peerServers.sh pod-security-admission | pepr | gatekeeper | kyverno
 set -euo pipefail
 . "$(dirname "$0")/../cluster/goPrograms.sh"
 CACHE=${CLUSTER_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/k8s-test-cluster}
@@ -38,6 +38,22 @@ gatekeeper)
   MODULE=github.com/open-policy-agent/gatekeeper/v3@v$VERSION
   install gatekeeper "$MODULE"
   [ -d "$BIN/crds" ] || cp -r --no-preserve=mode "$(folderOf "$MODULE")/charts/gatekeeper/crds" "$BIN/crds"
+  ;;
+kyverno)
+  VERSION=1.19.1
+  BIN=$CACHE/peers/$1-$VERSION
+  if [ ! -d "$BIN" ]; then
+    echo "building $1 (once) ..." >&2
+    mkdir -p "$CACHE/peers"
+    DRAFT=$(mktemp -d "$CACHE/peers/.XXXXXX")
+    trap 'rm -rf "$DRAFT"' EXIT
+    # Its module replaces another one, which `go install` refuses: it is built as the main module, in a copy since its folder cannot be written to.
+    cp -r --no-preserve=mode "$(folderOf "github.com/kyverno/kyverno@v$VERSION")" "$DRAFT/source"
+    (cd "$DRAFT/source" && go build -trimpath -ldflags "-s -w" -o "$DRAFT/kyverno" ./cmd/kyverno >&2)
+    mv "$DRAFT/source/config/crds" "$DRAFT/crds"
+    rm -r "$DRAFT/source"
+    mv -T "$DRAFT" "$BIN" 2> /dev/null || [ -d "$BIN" ]
+  fi
   ;;
 *)
   sed -n 's/^#   //p' "$0" >&2
