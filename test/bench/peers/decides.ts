@@ -56,6 +56,8 @@ export async function untilItDecides({ name, validatePath }: Peer, { url, ca }: 
     return true
   }
   await until(`${name} to decide`, decides, DEADLINE_MILLISECONDS).catch((error: unknown) => {
-    throw new Error(`${name} decided wrongly, last of ${wrong}`, { cause: error })
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; last was ${wrong || 'nothing'}`, {
+      cause: error,
+    })
   })
 }
