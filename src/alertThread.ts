@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Registry } from 'prom-client'
 import { openLedger } from './alertLedger.ts'
 import { BODY_LIMITS } from './alerts/body.ts'
+import { createInPieces, restThread } from './alerts/inPieces.ts'
 import { sources } from './alerts/sources/index.ts'
 import type { Config } from './config/config.ts'
 import { createCorrelator } from './correlator/correlator.ts'
@@ -230,6 +231,7 @@ async function start(): Promise<{ readonly port: number }> {
   const handleAlerts = createAlerts({
     sources,
     observer,
+    inPieces: createInPieces({ now: () => performance.now(), rest: restThread }),
     correlator: {
       async handle(alerts) {
         const outcomes = await correlator.handle(alerts)

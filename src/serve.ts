@@ -23,7 +23,7 @@ import { createAdmissionObserver } from './observe/admission.ts'
 import { createCertificateObserver } from './observe/certificates.ts'
 import { createLogger } from './observe/logger.ts'
 import { createOperationObserver } from './observe/operation.ts'
-import { collectGarbage } from './memory.ts'
+import { chooseHelpers, collectGarbage, letGarbageGrow } from './memory.ts'
 import { observeProcess, observeThread } from './observe/process.ts'
 import { healthChecks } from './health.ts'
 import { createLogLevel } from './logLevel.ts'
@@ -96,6 +96,7 @@ async function loadConfig(file: string | undefined, standalone: boolean): Promis
  * Rejects with one clear line when the configuration, a port, the data folder or a certificate cannot be used.
  */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
+  chooseHelpers()
   const config = await loadConfig(options.configFile, options.standalone)
   const logger = createLogger({ level: config.log.level, thread: 'admission' })
   const registry = new Registry()
@@ -187,6 +188,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       context.resolvePolicy(view.cached(namespace) ?? {}),
     )
   collectGarbage()
+  letGarbageGrow()
   const { liveness, readiness } = healthChecks({ certificates, view, alertThread, isStopping: () => isStopping })
   const logLevel = createLogLevel({
     configured: config.log.level,

@@ -1,5 +1,6 @@
 /** `POST /alerts/<source>`: bytes to alerts, alerts to the correlator, and an answer only when every effect is durable. */
 import { BODY_LIMITS, splitBody } from '../src/alerts/body.ts'
+import type { InPieces } from '../src/alerts/inPieces.ts'
 import type { RuntimeAlert, SensorSource } from '../src/alerts/types.ts'
 import type { Correlator } from '../src/correlator/api.ts'
 import type { AlertObserver } from '../src/observe/alerts.ts'
@@ -9,13 +10,14 @@ import { errorReply, jsonReply } from '../src/server/reply.ts'
 /** Refused items that are named in an answer; the rest is only counted. */
 const NAMED_REFUSALS = 10
 
-/** Creates the endpoint. `sources` is the explicit list of sensors. */
+/** Creates the endpoint. `sources` is the explicit list of sensors; `inPieces` is how a batch is worked through. */
 export function createAlerts(options: {
   readonly sources: readonly SensorSource[]
   readonly correlator: Pick<Correlator, 'handle'>
   readonly observer: AlertObserver
+  readonly inPieces: InPieces
 }): AlertHandler {
-  const { correlator, observer } = options
+  const { correlator, observer, inPieces } = options
   const sources = new Map(options.sources.map((source) => [source.name, source]))
 
   return async (name, body, credential) => {
@@ -26,7 +28,7 @@ export function createAlerts(options: {
     const findings: RuntimeAlert[] = []
     const refused: { line: number; code: string; message: string }[] = []
     let telemetry = 0
-    for (const entry of split.items) {
+    for (const entry of inPieces(split.items)) {
       const decoded = 'refused' in entry ? { kind: 'refused' as const, ...entry.refused } : source.decode(entry.item)
       if (decoded.kind === 'finding') findings.push({ ...decoded.alert, credential })
       else if (decoded.kind === 'telemetry') telemetry++
@@ -43,7 +45,7 @@ export function createAlerts(options: {
 
     let outcomes
     try {
-      outcomes = await correlator.handle(findings)
+      outcomes = await correlator.handle(inPieces(findings))
     } catch (error) {
       // Not acknowledged: nothing that the sender was told is lost.
       observer.storeFailed(error)

@@ -87,7 +87,7 @@ export interface Correlator {
    * Resolves, with one outcome per alert in the same order, only when every effect would survive SIGKILL. Rejects with StoreBusyError (answer 503) or
    * the store's error; sending the same alerts again is then harmless.
    */
-  handle(alerts: readonly RuntimeAlert[]): Promise<readonly Outcome[]>
+  handle(alerts: Iterable<RuntimeAlert>): Promise<readonly Outcome[]>
   /** A pod status showed this container, and the directory already knows it. Never rejects. */
   observeContainer(record: ContainerRecord): Promise<void>
   /** Expiry, parked alerts whose time is over, evidence that waits. Called every few seconds by a timer at the edge. Never rejects. */

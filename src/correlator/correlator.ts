@@ -333,7 +333,7 @@ export function createCorrelator(options: CorrelatorOptions): Correlator {
     },
     handle: async (alerts) => {
       const receivedAt = clock()
-      const results = alerts.map((alert) => attempt(() => handleOnce(alert, receivedAt)))
+      const results = Array.from(alerts, (alert) => attempt(() => handleOnce(alert, receivedAt)))
       if (!results.some((result) => result instanceof Promise)) return results as readonly Outcome[]
       const settled = await Promise.allSettled(results.map((result) => Promise.resolve(result)))
       const failures = settled.filter((result) => result.status === 'rejected')

@@ -30,6 +30,7 @@ function endpoint(fails = false): {
   const handle = createAlerts({
     sources,
     observer: observer as unknown as AlertObserver,
+    inPieces: (items) => items,
     correlator: {
       handle: (found) => {
         if (fails) return Promise.reject(new Error('no disk'))
