@@ -21,8 +21,8 @@ describe('work in pieces', () => {
     return { given, rests }
   }
 
-  it('rests whenever the items since the last rest took 0.7 ms', () => {
-    assert.deepEqual(work(Array<number>(10).fill(0.25)).rests, [3, 6, 9])
+  it('rests whenever the items since the last rest took 0.35 ms', () => {
+    assert.deepEqual(work(Array<number>(10).fill(0.125)).rests, [3, 6, 9])
   })
 
   it('rests after each item that took longer', () => {
