@@ -52,8 +52,9 @@ export function collectGarbage(): void {
 }
 
 /**
- * V8's setting of how much the old memory of a thread may grow before all of it is collected again, in percent of what the thread uses. V8's own choice was
- * some 8 MiB: 20,000 alerts a second leave more than that several times a second, each time both cores are taken for 20 ms, and reviews wait.
+ * V8's setting of how much the old memory of a thread may grow before all of it is collected again, in percent of what the thread uses then; never more than halfway
+ * to the limit of its heap. With few verdicts V8's own choice was some 8 MiB: 20,000 alerts a second leave more than that several times a second, each time both
+ * cores are taken for 20 ms, and reviews wait.
  *
  * @param limit bytes of the container
  * @param used bytes of the heap when everything is loaded
@@ -63,7 +64,7 @@ export function garbageFlag(limit: number, used: number): string {
   return `--heap-growing-percent=${Math.max(20, Math.min(400, Math.round((100 * garbage) / used)))}`
 }
 
-/** Applies `garbageFlag` to all threads, by what this one uses: both know the same verdicts. Limits of heaps hold all the same. */
+/** Applies `garbageFlag` to all threads, by what this one uses now: V8 has one setting for all. Limits of heaps hold all the same. */
 export function letGarbageGrow(): void {
   setFlagsFromString(garbageFlag(memoryLimit(), getHeapStatistics().used_heap_size))
 }

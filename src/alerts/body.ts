@@ -24,7 +24,7 @@ export interface Body {
   readonly replacedBytes: boolean
   /** `array`: the whole body is one JSON array and its elements are the items. */
   readonly shape: 'array' | 'values'
-  /** To be walked once: values are parsed while it is read. Empty for an empty body. */
+  /** To be walked once: values are parsed while it is read, and the bytes must not change until then. Empty for an empty body. */
   readonly items: Iterable<BodyItem>
 }
 
@@ -114,7 +114,8 @@ function* values(bytes: Buffer, first: LineWithObject, maxDepth: number): Genera
     read = next
   }
   // Begins with the line feed after what was read.
-  if (read.end < bytes.length) yield* scanValues(utf8.decode(bytes.subarray(read.end)), maxDepth, read.line)
+  if (read.end < bytes.length)
+    yield* scanValues(utf8.decode(bytes.subarray(read.end)), maxDepth, read.line, bytes.length)
 }
 
 /** The fast road: the whole text is one JSON value. `undefined` when it is not, or is nested too deeply. */
@@ -163,8 +164,10 @@ function outlineOf(
 /**
  * The slow road: values one after the other, each found by its own brackets. Brackets and commas of an array around them are skipped, so that one
  * bad element does not lose its neighbours.
+ *
+ * @param size of the whole body, of which `text` is the end: by it is measured how much may be read in vain
  */
-function* scanValues(text: string, maxDepth: number, firstLine: number): Generator<BodyItem> {
+function* scanValues(text: string, maxDepth: number, firstLine: number, size = text.length): Generator<BodyItem> {
   let position = 0
   let line = firstLine
   let vain = 0
@@ -188,7 +191,7 @@ function* scanValues(text: string, maxDepth: number, firstLine: number): Generat
     }
     const found = endOfObject(text, position, maxDepth)
     vain += Math.max(0, found.read - found.end)
-    if (vain > MAX_VAIN_PASSES * text.length + VAIN_CHARACTERS) {
+    if (vain > MAX_VAIN_PASSES * size + VAIN_CHARACTERS) {
       yield refuse(line, 'too-large', 'too many JSON objects that are not closed; the rest was not read')
       return
     }

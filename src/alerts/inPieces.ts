@@ -1,9 +1,10 @@
 /**
- * Long work of the alert thread in pieces. A batch of 200 alerts takes 5 ms; a review that arrives meanwhile may be queued by the kernel behind it, on the same core,
- * for as long as the thread does not sleep. So the thread sleeps for a moment after each piece, whoever waits.
+ * Decoding and correlating a batch in pieces. A batch of 200 alerts takes 5 ms; a review that arrives meanwhile may be queued by the kernel behind it, on the same core,
+ * for as long as the thread does not sleep. So the thread sleeps for a moment after each piece, whoever waits and however many cores there are: a container often
+ * has a part of them only. What is one call of JSON.parse (an array, an audit EventList) cannot be cut, and the ledger is not.
  */
 
-/** Long against what a rest costs (some 0.08 ms), short against what a review takes. */
+/** Long against what a rest costs (some 0.08 ms), and no longer than a review takes. */
 const PIECE_MILLISECONDS = 0.35
 
 /** Gives a thread's work to it in pieces. */

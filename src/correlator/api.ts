@@ -85,7 +85,7 @@ export interface Correlator {
   start(): Promise<readonly string[]>
   /**
    * Resolves, with one outcome per alert in the same order, only when every effect would survive SIGKILL. Rejects with StoreBusyError (answer 503) or
-   * the store's error; sending the same alerts again is then harmless.
+   * the store's error; sending the same alerts again is then harmless. To read the next alert must not throw.
    */
   handle(alerts: Iterable<RuntimeAlert>): Promise<readonly Outcome[]>
   /** A pod status showed this container, and the directory already knows it. Never rejects. */

@@ -298,6 +298,29 @@ describe('alerts/body', () => {
     assert.deepEqual(few.at(-1), [201, { last: 1 }], 'a short body is read to its end')
   })
 
+  it('reads on behind lines that were cut short, as far as the whole body allows', () => {
+    const good = Array.from({ length: 5_000 }, (_, index) => `{"number":${index},"text":"${'x'.repeat(370)}"}\n`).join(
+      '',
+    )
+    const cut = `{"a":"${'y'.repeat(2_000)}","b":[\n`.repeat(40)
+    const items = split(`${good}${cut}{"last":1}\n{"last":2}\n{"last":3}\n`)
+    assert.deepEqual(items.slice(-3), [
+      [5_041, { last: 1 }],
+      [5_042, { last: 2 }],
+      [5_043, { last: 3 }],
+    ])
+  })
+
+  it('numbers and reads a broken line after lines of characters of several bytes', () => {
+    const items = split('{"a":"ä€😀"}\n\n{"b":"漢字"}\nno JSON {"c":1}\n{"d":"é"}\n')
+    assert.deepEqual(items, [
+      [1, { a: 'ä€😀' }],
+      [3, { b: '漢字' }],
+      [4, 'not-json'],
+      [5, { d: 'é' }],
+    ])
+  })
+
   it('takes linear time: eight times the text takes nothing like sixty-four times as long', function () {
     this.timeout(60_000)
     const hostile: readonly ((size: number) => string)[] = [

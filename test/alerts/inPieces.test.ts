@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Worker } from 'node:worker_threads'
 import { createInPieces } from '../../src/alerts/inPieces.ts'
 
 describe('work in pieces', () => {
@@ -44,5 +45,23 @@ describe('work in pieces', () => {
     assert.deepEqual(work(items()).given, [0.4, 0.3, 0.2])
     const [first] = createInPieces({ now: () => 0, rest: () => undefined })(items())
     assert.deepEqual([first, read], [0.4, 4])
+  })
+
+  it('sleeps in a worker, and wakes by itself', async () => {
+    const module = new URL('../../src/alerts/inPieces.js', import.meta.url).href
+    const worker = new Worker(
+      `import('${module}').then(({ restThread }) => {
+        const before = performance.now()
+        for (let count = 0; count < 200; count++) restThread()
+        require('node:worker_threads').parentPort.postMessage(performance.now() - before)
+      })`,
+      { eval: true },
+    )
+    const milliseconds = await new Promise<number>((resolve, reject) => {
+      worker.once('message', resolve)
+      worker.once('error', reject)
+    })
+    // 200 times 0.01 ms at least; without sleep it is a tenth of that.
+    assert.ok(milliseconds >= 2, `${milliseconds} ms`)
   })
 })

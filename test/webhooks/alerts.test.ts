@@ -21,16 +21,24 @@ interface Answer {
 function endpoint(fails = false): {
   readonly alerts: RuntimeAlert[]
   readonly counted: AlertRequest[]
+  /** What was worked through in pieces. */
+  readonly inPieces: unknown[]
   readonly post: (source: string, body: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>
 } {
   const alerts: RuntimeAlert[] = []
   const counted: AlertRequest[] = []
+  const inPieces: unknown[] = []
   const ignore = (): void => undefined
   const observer = { alertsDecoded: (request: AlertRequest) => counted.push(request), storeFailed: ignore }
   const handle = createAlerts({
     sources,
     observer: observer as unknown as AlertObserver,
-    inPieces: (items) => items,
+    *inPieces(items) {
+      for (const item of items) {
+        inPieces.push(item)
+        yield item
+      }
+    },
     correlator: {
       handle: (found) => {
         if (fails) return Promise.reject(new Error('no disk'))
@@ -52,6 +60,7 @@ function endpoint(fails = false): {
   return {
     alerts,
     counted,
+    inPieces,
     post: async (source, body, headers = {}) => {
       const request = supertest(app).post(`/alerts/${source}`).set('Authorization', `Bearer ${TOKEN}`)
       const response = await request.set({ 'Content-Type': 'application/json', ...headers }).send(body)
@@ -115,6 +124,18 @@ describe('webhooks/alerts', () => {
       [200, 1, ['not-an-object', 'not-an-object', 'fields-malformed', 'fields-malformed']],
     )
     assert.deepEqual([alerts.length, counted[0]?.refused.length], [1, 4])
+  })
+
+  it('works in pieces through what is decoded, and through what is correlated', async () => {
+    const { alerts, inPieces, post } = endpoint()
+    await post('k8s-audit', listOf(exec(), null))
+    const entries = inPieces.slice(0, 2) as readonly object[]
+    assert.deepEqual(
+      entries.map((entry) => 'item' in entry),
+      [true, true],
+    )
+    assert.deepEqual(inPieces.slice(2), alerts)
+    assert.equal(alerts.length, 1)
   })
 
   const useless: readonly (readonly [string, string])[] = [
