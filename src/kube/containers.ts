@@ -10,15 +10,16 @@ export interface ContainerVisit {
   readonly container: Container
 }
 
-/** Paths of the first containers of a list: nearly every pod needs no other, and every check asks for them. */
-const pathsOf = (list: string): readonly string[] => Array.from({ length: 16 }, (_, index) => `spec.${list}[${index}]`)
+/** Paths of so many containers of a list are kept, since every check is told them and nearly none needs one; each is made when a pod has that many. */
+const KEPT_PATHS = 1024
 
 type Visit = (container: Container, path: string, kind: ContainerKind) => void
 
 /** Visits one of the three lists. */
 const visitorOf = (kind: ContainerKind, list: string): ((containers: readonly Container[], visit: Visit) => void) => {
-  const paths = pathsOf(list)
+  const paths: string[] = []
   return (containers, visit) => {
+    while (paths.length < containers.length && paths.length < KEPT_PATHS) paths.push(`spec.${list}[${paths.length}]`)
     for (let index = 0; index < containers.length; index++)
       visit(containers[index] as Container, paths[index] ?? `spec.${list}[${index}]`, kind)
   }

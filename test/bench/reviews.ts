@@ -4,6 +4,8 @@
 export interface PodOptions {
   /** Default 2: a web server and its exporter. */
   readonly containers?: number
+  /** The first of them is this one of those that a large pod would have. Default 0. */
+  readonly firstContainer?: number
   /** Environment variables of each container beside the usual two: they make a pod large without making it slow to judge. */
   readonly settings?: number
   /** Whether the pod names its seccomp profile, so that nothing is left to inject. Default true. */
@@ -54,7 +56,10 @@ function container(index: number, settings: number): object {
 }
 
 /** A pod that `restricted` allows, as somebody would create it in `namespace`. */
-export function pod(namespace: string, { containers = 2, settings = 0, seccomp = true }: PodOptions = {}): object {
+export function pod(
+  namespace: string,
+  { containers = 2, firstContainer = 0, settings = 0, seccomp = true }: PodOptions = {},
+): object {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -70,7 +75,7 @@ export function pod(namespace: string, { containers = 2, settings = 0, seccomp =
     },
     spec: {
       volumes: [{ name: 'tmp', emptyDir: {} }],
-      containers: Array.from({ length: containers }, (_, index) => container(index, settings)),
+      containers: Array.from({ length: containers }, (_, index) => container(firstContainer + index, settings)),
       restartPolicy: 'Always',
       terminationGracePeriodSeconds: 30,
       dnsPolicy: 'ClusterFirst',

@@ -30,6 +30,18 @@ describe('containersOf', () => {
     )
   })
 
+  it('names the place of each, however many there are, and again of fewer', () => {
+    const placesOf = (count: number): readonly string[] =>
+      containersOf({ containers: Array.from({ length: count }, (_, index) => ({ name: `c${index}` })) }).map(
+        ({ path, container }) => `${path} ${container.name}`,
+      )
+    for (const count of [1, 3000, 2])
+      assert.deepEqual(
+        placesOf(count),
+        Array.from({ length: count }, (_, index) => `spec.containers[${index}] c${index}`),
+      )
+  })
+
   it('takes null for none', () => {
     const nulls = { containers: [], initContainers: null, ephemeralContainers: null } as unknown as PodSpec
     assert.deepEqual(containersOf(nulls), [])
