@@ -42,7 +42,7 @@ export function splitBody(bytes: Uint8Array, limits: BodyLimits = BODY_LIMITS): 
   }
   const replacedBytes = !isUtf8(bytes)
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const first = lineWithObject(buffer, { end: 0, line: 0 }, limits.maxDepth)
+  const first = lineWithObject(buffer, beforeText(buffer), limits.maxDepth)
   if (first !== undefined)
     return { replacedBytes, shape: 'values', items: bounded(values(buffer, first, limits.maxDepth), limits.maxItems) }
   const text = utf8.decode(bytes)
@@ -61,6 +61,13 @@ interface LineWithObject {
 
 const LINE_FEED = 0x0a
 const BRACE = 0x7b
+const BYTE_ORDER_MARK = Buffer.from('\uFEFF')
+
+/** As if a line ended before the first one; a byte order mark, which some shippers write, is no part of the text. */
+function beforeText(bytes: Buffer): Pick<LineWithObject, 'end' | 'line'> {
+  const { length } = BYTE_ORDER_MARK
+  return { end: bytes.subarray(0, length).equals(BYTE_ORDER_MARK) ? length - 1 : -1, line: 0 }
+}
 
 /**
  * The first line after `before` that is not empty, if it is one object that is not nested too deeply. Each line is a text of its own: one text of a whole
@@ -73,8 +80,7 @@ function lineWithObject(
   maxDepth: number,
 ): LineWithObject | undefined {
   let { line } = before
-  // Text begins with a line, and after each there is a line feed.
-  for (let start = line === 0 ? 0 : before.end + 1; start < bytes.length; start = lineEnd(bytes, start) + 1) {
+  for (let start = before.end + 1; start < bytes.length; start = lineEnd(bytes, start) + 1) {
     line++
     let first = start
     while (bytes[first] === 0x20 || bytes[first] === 0x0d || bytes[first] === 0x09) first++

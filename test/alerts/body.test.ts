@@ -25,6 +25,16 @@ describe('alerts/body', () => {
     ['white space', ' \r\n\n ', []],
     ['one object', '{"a":1}', [[1, { a: 1 }]]],
     ['one object after a byte order mark', '\uFEFF{"a":1}', [[1, { a: 1 }]]],
+    ['nothing after a byte order mark', '\uFEFF', []],
+    [
+      'lines after a byte order mark, one of them broken',
+      '\uFEFF{"a":1}\n{"a":\n{"a":3}',
+      [
+        [1, { a: 1 }],
+        [2, 'not-json'],
+        [3, { a: 3 }],
+      ],
+    ],
     ['one pretty-printed object', '{\n  "a": {\n    "b": [1, 2]\n  }\n}\n', [[1, { a: { b: [1, 2] } }]]],
     [
       'an array',
