@@ -1,6 +1,7 @@
 /** The load generator: a process of its own, since whatever it costs would otherwise be taken from the server. It sends one prepared request, the next one as soon as the answer is there. */
 import { headOf, openConnection, statusOf } from './connection.ts'
 import type { Connection } from './connection.ts'
+import { serversOf } from './paired.ts'
 import type { Order, Slice, Target } from './paired.ts'
 
 function requestOf({ url, body, headers }: Target): Buffer {
@@ -23,7 +24,11 @@ async function run({ target, connections, milliseconds, awake }: Order): Promise
     pools.set(target.name, pool)
   }
   const { request, connections: open_ } = pool
-  while (open_.length < connections) open_.push(openConnection(target.url, target))
+  const servers = serversOf(target)
+  while (open_.length < connections) {
+    const { url, ca } = servers[open_.length % servers.length]!
+    open_.push(openConnection(url, { ...target, ca }))
+  }
   const opened = await Promise.all(open_.slice(0, connections))
   const times: number[] = []
   const spinning = awake === true ? stayAwake() : undefined

@@ -8,24 +8,33 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 import { percentile } from './load.ts'
 
-/** One server and the one request that it is sent. */
-export interface Target {
-  /** Tells connections apart: one target, one set of kept connections. */
-  readonly name: string
+/** Where a server listens and which process it is. */
+export interface Server {
   readonly url: string
-  readonly body: string
-  readonly headers?: Readonly<Record<string, string>>
   /** PEM. */
   readonly ca: string
+  /** The process whose CPU is counted. */
+  readonly pid?: number | undefined
+}
+
+/** One server and the one request that it is sent. */
+export interface Target extends Server {
+  /** Tells connections apart: one target, one set of kept connections. */
+  readonly name: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
   /** PEM, of a client certificate. */
   readonly cert?: string | undefined
   readonly key?: string | undefined
   /** Every answer must have this status and contain this text. */
   readonly status: number
   readonly contains: string
-  /** The process whose CPU is counted. */
-  readonly pid?: number | undefined
+  /** More of the same: every server gets the same number of connections, as replicas behind a Service do. */
+  readonly replicas?: readonly Server[] | undefined
 }
+
+/** All servers of a target. */
+export const serversOf = (target: Target): readonly Server[] => [target, ...(target.replicas ?? [])]
 
 /** What the generator is told. */
 export interface Order {
@@ -46,7 +55,7 @@ export interface Slice {
 export interface Round {
   /** Requests per second. */
   readonly rate: number
-  /** CPU of the server's process for one request, in microseconds; NaN where it is not known. */
+  /** CPU of the servers' processes for one request, in microseconds; NaN where it is not known. */
   readonly cpu: number
   readonly p50: number
   readonly p99: number
@@ -72,6 +81,9 @@ export function median(values: readonly number[]): number {
 export function ratioOf(one: Measured, other: Measured, read: (round: Round) => number): number {
   return median(one.rounds.map((round, index) => read(round) / read(other.rounds[index]!)))
 }
+
+/** CPU that all servers of a target have used, in nanoseconds. */
+const cpuOfAll = (target: Target): number => serversOf(target).reduce((sum, { pid }) => sum + cpuOf(pid), 0)
 
 /** CPU that a process has used, all its threads, in nanoseconds (Linux; elsewhere NaN). */
 function cpuOf(pid: number | undefined): number {
@@ -156,9 +168,9 @@ export async function compare(
     if (round % 2 === 1) order.reverse()
     for (const index of order) {
       const target = targets[index]!
-      const before = cpuOf(target.pid)
+      const before = cpuOfAll(target)
       const { seconds, times } = await generator.run({ target, connections, milliseconds, awake })
-      const used = cpuOf(target.pid) - before
+      const used = cpuOfAll(target) - before
       if (round < warming) continue
       const sorted = [...times].sort((left, right) => left - right)
       found[index]!.times.push(...sorted)

@@ -2,12 +2,12 @@
 import { startCluster } from '../cluster/harness.ts'
 import { extentOf, startPair, warmUp } from './endpoint.ts'
 import { compare, median, ratioOf, warm } from './paired.ts'
-import type { Measured } from './paired.ts'
+import type { Measured, Target } from './paired.ts'
 import { untilItDecides } from './peers/decides.ts'
 import { peers } from './peers/index.ts'
 import type { Peer, PeerServer } from './peers/peer.ts'
 import { reviewOf, TYPICAL } from './reviews.ts'
-import { NAMESPACE, reviewTarget } from './servers.ts'
+import { NAMESPACE, reviewTarget, startDrawbridge } from './servers.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 /** What is measured of a peer beside the floor; the chart shows it. */
@@ -16,10 +16,19 @@ export const ofFloorOf = (name: string): string => `validate: requests at 16 con
 const typical = ({ rounds }: Measured, what: 'rate' | 'cpu'): number =>
   Math.round(median(rounds.map((round) => round[what])))
 
+/** The second replica alone: the first is warmed with the floor, as for the other parts. */
+const REPLICA_WARM_MILLISECONDS = 15_000
+
+/** Several targets as one: replicas of a server, each with as many connections. */
+function together(name: string, [first, ...replicas]: readonly Target[]): Target {
+  return { ...first!, name, replicas }
+}
+
 /** @param folder what `build` gave */
 async function measure(peer: Peer, folder: string, { scale, report }: Effort): Promise<readonly Figure[]> {
   const { name, times, validatePath } = peer
   const pair = await startPair()
+  const second = await startDrawbridge()
   try {
     // For what the peer is configured by, and for the namespace of the reviews.
     const cluster = await startCluster()
@@ -27,45 +36,55 @@ async function measure(peer: Peer, folder: string, { scale, report }: Effort): P
     try {
       await cluster.createNamespace(NAMESPACE)
       server = await peer.start({ folder, data: pair.path, cluster })
-      await untilItDecides(peer, server)
+      const processes = server.replica === undefined ? [server] : [server, server.replica]
+      const decides = (): Promise<unknown> => Promise.all(processes.map((one) => untilItDecides(peer, one)))
+      await decides()
       const review = reviewOf(NAMESPACE, TYPICAL)
-      const targets = [
+      const { webhook: url, ca } = second.server.file
+      const [one, other] = [
         reviewTarget('drawbridge', pair.drawbridge, '/validate', review, pair.ca),
+        reviewTarget('replica', { url, pid: second.server.child.pid }, '/validate', review, ca),
+      ] as const
+      const targets = [
+        together('two replicas', [one, other]),
+        one,
         reviewTarget('floor', pair.floor, '/validate', review, pair.ca),
-        reviewTarget(name, server, validatePath, review, server.ca),
+        together(
+          name,
+          processes.map((process) => reviewTarget(name, process, validatePath, review, process.ca)),
+        ),
       ]
-      // Every kind of review to Drawbridge and the floor, then what the peer answers to all three.
+      // Every kind of review to Drawbridge and the floor, then what the peer answers to all.
       await warmUp(pair)
+      await warm(pair.generator, [other], REPLICA_WARM_MILLISECONDS)
       await warm(pair.generator, targets)
       report(`${name}: warm`)
-      // As they are called: a client that never sleeps takes one of two cores, and the webhooks in Go would use both.
-      const [ours, floor, theirs] = await compare(pair.generator, targets, { ...extentOf(scale), connections: 16 })
-      const [oursAwake, , theirsAwake] = await compare(pair.generator, targets, {
+      // By a client that sleeps between two answers, as all do: one that never does takes one of two cores, and here all of them are to be used.
+      const [both, ours, floor, theirs] = await compare(pair.generator, targets, {
         ...extentOf(scale),
         connections: 16,
-        awake: true,
       })
       // Still: what it is configured by may have changed meanwhile, by itself.
-      await untilItDecides(peer, server)
+      await decides()
       return [
         {
           what: `validate: requests at 16 connections, of ${name} in the same run`,
-          value: ratioOf(ours!, theirs!, ({ rate }) => rate),
+          value: ratioOf(both!, theirs!, ({ rate }) => rate),
           unit: 'x',
           goal: { atLeast: times },
-          note: `${typical(ours!, 'rate')}/s and ${typical(theirs!, 'rate')}/s; the floor ${typical(floor!, 'rate')}/s`,
+          note: `as installed, two replicas: ${typical(both!, 'rate')}/s and ${typical(theirs!, 'rate')}/s`,
         },
         {
-          what: `validate: requests at 16 connections, of ${name}, by a client that never sleeps`,
-          value: ratioOf(oursAwake!, theirsAwake!, ({ rate }) => rate),
+          what: `validate: requests at 16 connections of one replica, of ${name}`,
+          value: ratioOf(ours!, theirs!, ({ rate }) => rate),
           unit: 'x',
-          note: `${typical(oursAwake!, 'rate')}/s and ${typical(theirsAwake!, 'rate')}/s`,
+          note: `${typical(ours!, 'rate')}/s; the floor ${typical(floor!, 'rate')}/s`,
         },
         {
           what: `validate: CPU of ${name} for a review, of Drawbridge's`,
-          value: ratioOf(theirs!, ours!, ({ cpu }) => cpu),
+          value: ratioOf(theirs!, both!, ({ cpu }) => cpu),
           unit: 'x',
-          note: `${typical(theirs!, 'cpu')} and ${typical(ours!, 'cpu')} us`,
+          note: `${typical(theirs!, 'cpu')} and ${typical(both!, 'cpu')} us`,
         },
         { what: ofFloorOf(name), value: ratioOf(theirs!, floor!, ({ rate }) => rate), unit: 'x' },
       ]
@@ -74,7 +93,7 @@ async function measure(peer: Peer, folder: string, { scale, report }: Effort): P
       await cluster.stop()
     }
   } finally {
-    await pair.stop()
+    await Promise.all([pair.stop(), second.stop()])
   }
 }
 

@@ -41,7 +41,10 @@ const CASES: Readonly<Record<string, { readonly review: object; readonly allowed
 }
 
 /** Waits until a peer decides every case as it must. Rejects after a minute, with the last answer that was wrong. */
-export async function untilItDecides({ name, validatePath }: Peer, { url, ca }: PeerServer): Promise<void> {
+export async function untilItDecides(
+  { name, validatePath }: Peer,
+  { url, ca }: Pick<PeerServer, 'url' | 'ca'>,
+): Promise<void> {
   let wrong = ''
   const decides = async (): Promise<boolean> => {
     for (const [what, { review, allowed }] of Object.entries(CASES)) {

@@ -13,6 +13,14 @@ const CONSTRAINT = {
   spec: { match: { kinds: [{ apiGroups: [''], kinds: ['Pod'] }] } },
 }
 
+/** The pod that it takes itself for: no node runs it. Its status objects belong to that pod: without, they are collected as garbage and made again, all the time. */
+const OWN_POD = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'gatekeeper', namespace: 'gatekeeper-system' },
+  spec: { automountServiceAccountToken: false, containers: [{ name: 'manager', image: 'gatekeeper' }] },
+}
+
 export const gatekeeper: Peer = {
   name: 'Gatekeeper 3.23',
   times: 10,
@@ -21,7 +29,10 @@ export const gatekeeper: Peer = {
   async start({ folder, data, cluster }) {
     await cluster.must(['apply', '--server-side', '-f', join(folder, 'crds')])
     await waitForCrds(cluster)
-    await cluster.createNamespace('gatekeeper-system')
+    await cluster.createNamespace(OWN_POD.metadata.namespace)
+    const pod = JSON.stringify(OWN_POD)
+    // Not before the namespace has its service account.
+    await until('its own pod', async () => (await cluster.kubectl(['create', '-f', '-'], pod)).code === 0, 60_000)
     const [port, health, metrics] = await freePorts(3)
     const running = await startProcess({
       program: join(folder, 'gatekeeper'),
@@ -35,11 +46,10 @@ export const gatekeeper: Peer = {
         'prometheus-port': metrics!,
         // As its chart has them; `generate` makes the definitions of constraints.
         operation: 'webhook,generate',
-        // There is no pod of its own here, and nobody to be told that it goes.
-        'debug-use-fake-pod': true,
+        // Nobody has to be told that it goes.
         'shutdown-delay': 0,
       }),
-      env: { POD_NAMESPACE: 'gatekeeper-system' },
+      env: { POD_NAMESPACE: OWN_POD.metadata.namespace, POD_NAME: OWN_POD.metadata.name },
       log: join(data, 'peer.log'),
       isReady: () => answers(`http://127.0.0.1:${health}/readyz`),
     })

@@ -27,6 +27,8 @@ export interface PeerServer {
   readonly pid: number
   /** Path of the certificates (PEM) to trust. */
   readonly ca: string
+  /** A second one like it, of a peer whose process decides on one core only. */
+  readonly replica?: Omit<PeerServer, 'stop' | 'replica'>
   stop(): Promise<void>
 }
 
