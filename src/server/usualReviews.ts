@@ -5,9 +5,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BodyBound } from './bodyBound.ts'
 import { answerError, sendReply } from './reply.ts'
-import type { OnError } from './reply.ts'
+import type { OnError, Reply } from './reply.ts'
 import { timeoutMilliseconds } from './reviewHandler.ts'
 import type { ReviewHandler } from './reviewHandler.ts'
+import { createTogether } from './together.ts'
 import { announcedJson, readWhole } from './usualBody.ts'
 
 export interface UsualReviews {
@@ -70,6 +71,7 @@ export function usualReviews({
   otherwise,
 }: UsualReviews): RequestListener {
   const routeOf = routeFinder(routes)
+  const together = createTogether({ now: () => performance.now(), soon: setImmediate })
   return (request, response) => {
     const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined
     const length = route === undefined ? undefined : announcedJson(request, limit)
@@ -83,18 +85,28 @@ export function usualReviews({
       return
     }
     const failed = (error: unknown): void => answerError(response, error, onError)
+    const send = (reply: Reply): void => {
+      try {
+        sendReply(response, reply)
+      } catch (error) {
+        failed(error)
+      }
+    }
     readWhole(request, response, {
       take(body) {
         held.arrived()
-        // Its last byte came after it had given way.
-        if (response.headersSent) return
-        try {
-          const reply = route.handler(body, route.timeout)
-          if (reply instanceof Promise) reply.then((late) => sendReply(response, late)).catch(failed)
-          else sendReply(response, reply)
-        } catch (error) {
-          failed(error)
-        }
+        together(() => {
+          // Its last byte came after it had given way.
+          if (response.headersSent) return undefined
+          try {
+            const reply = route.handler(body, route.timeout)
+            if (!(reply instanceof Promise)) return () => send(reply)
+            reply.then(send, failed)
+          } catch (error) {
+            failed(error)
+          }
+          return undefined
+        })
       },
       brokenOff: failed,
       over: () => held.release(),

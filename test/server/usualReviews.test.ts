@@ -69,6 +69,20 @@ describe('reviews answered before express', () => {
     await send({ path, headers: { ...headers, 'Content-Type': 'application/json;charset=utf-8' }, body }),
   ]
 
+  it('answers each of many that arrive together, whatever becomes of the others', async () => {
+    const paths = Array.from({ length: 30 }, (_, index) => ['/at-once', '/broken-at-once', '/mutate'][index % 3]!)
+    const answers = await Promise.all(
+      paths.map((path, index) =>
+        send({ path, headers: { ...JSON_HEADERS, 'Content-Length': '2' }, body: `${index + 10}` }),
+      ),
+    )
+    assert.deepEqual(
+      answers.map(({ status, body }) => (status === 500 ? status : (JSON.parse(body) as { text: string }).text)),
+      paths.map((path, index) => (path === '/broken-at-once' ? 500 : `${index + 10}`)),
+    )
+    assert.deepEqual(errors, Array<string>(10).fill('500 a bug'))
+  })
+
   for (const [what, path, status] of [
     ['a review', '/mutate', 200],
     ['a review with a deadline', '/mutate?timeout=2.5s', 200],
