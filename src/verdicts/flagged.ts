@@ -1,6 +1,7 @@
 /** What admission needs of a verdict, and no more: there may be many, and admission keeps them all in memory. */
 import { decisionEnd } from './decisions.ts'
 import { namedAs, type Named } from './nameIndex.ts'
+import { oneOrMany, type OneOrMany } from './oneOrMany.ts'
 import { countedContributions, isFlaggedPhase } from './phase.ts'
 import { scoresOf } from './reach.ts'
 import type { Evidence, FlaggedPhase, ImageVerdict, VerdictChange } from './types.ts'
@@ -18,7 +19,7 @@ export interface FlaggedVerdict extends Named, Pick<ImageVerdict, 'reason' | 're
   /** The highest score of any namespace. */
   readonly score: number
   /** Those of which one is the strongest somewhere, strongest first. */
-  readonly evidence: readonly ShownEvidence[]
+  readonly evidence: OneOrMany<ShownEvidence>
 }
 
 /** A change of what admission says. `verdict` undefined: nothing any more. */
@@ -54,7 +55,7 @@ export function flaggedVerdict(verdict: ImageVerdict): FlaggedVerdict | undefine
         until,
         confirmed: confirm !== undefined,
         score: scoresOf(countedContributions(verdict)).highest,
-        evidence: shownEvidence(verdict),
+        evidence: oneOrMany(shownEvidence(verdict)),
       }
 }
 

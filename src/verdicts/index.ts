@@ -1,9 +1,10 @@
 /** What admission looks images up in: in memory, one lookup per image, fed by the changes that the correlator reports. */
 import { printable } from '../alerts/text.ts'
 import type { FindFlagged, FlaggedImage } from '../policy/types.ts'
-import { flaggedOf, type FlaggedChange, type FlaggedVerdict } from './flagged.ts'
+import { flaggedOf, type FlaggedChange, type FlaggedVerdict, type ShownEvidence } from './flagged.ts'
 import type { ImageReference, ParseReference } from './name.ts'
 import { createNameIndex } from './nameIndex.ts'
+import { listOf, oneOrMany } from './oneOrMany.ts'
 import { answerIn } from './reach.ts'
 import { denialText } from './text.ts'
 import type { Answer, ImageVerdict } from './types.ts'
@@ -69,15 +70,20 @@ const withShared = (verdict: FlaggedVerdict, share: Share): FlaggedVerdict => ({
   until: verdict.until,
   confirmed: verdict.confirmed,
   score: verdict.score,
-  evidence: verdict.evidence.map(({ detector, rule, time, namespace, pod, target, own }) => ({
-    detector: share(detector),
-    rule: share(rule),
-    time,
-    namespace: namespace && share(namespace),
-    pod,
-    target: target && share(target),
-    own,
-  })),
+  evidence: oneOrMany(listOf(verdict.evidence).map((piece) => withSharedTexts(piece, share))),
+})
+
+const withSharedTexts = (
+  { detector, rule, time, namespace, pod, target, own }: ShownEvidence,
+  share: Share,
+): ShownEvidence => ({
+  detector: share(detector),
+  rule: share(rule),
+  time,
+  namespace: namespace && share(namespace),
+  pod,
+  target: target && share(target),
+  own,
 })
 
 /** What these verdicts say at `now` in a namespace. Of two that say the same the first. */

@@ -1,6 +1,7 @@
 /** Finds things by the names of images: digests and normalised references. In memory, constant time, small: there may be 100,000. */
 
 import { DIGEST, spelledDigest, spellingOf, type ImageReference } from './name.ts'
+import { listOf, oneOrMany, type OneOrMany } from './oneOrMany.ts'
 import type { ImageVerdict } from './types.ts'
 
 /** Something that stands for an image and is found by its names. */
@@ -10,7 +11,7 @@ export interface Named {
   /** Whether the digest that `name` spells is the image's. It is not kept a second time: with 100,000 verdicts that is an eighth of an index. */
   readonly spellsDigest: boolean
   /** The image's other digests, then its normalised references. */
-  readonly otherNames: readonly string[]
+  readonly otherNames: OneOrMany<string>
 }
 
 const isDigest = (text: string): boolean => DIGEST.test(text)
@@ -22,12 +23,13 @@ export function namedAs({ name, digests, references }: Pick<ImageVerdict, 'name'
   const others = spellsDigest ? digests.filter((digest) => digest !== spelled) : digests
   // A store may hold anything: what reads like a digest among the references must not be found as one.
   const named = references.some(isDigest) ? references.filter((reference) => !isDigest(reference)) : references
-  return { name, spellsDigest, otherNames: others.concat(named) }
+  return { name, spellsDigest, otherNames: oneOrMany(others.concat(named)) }
 }
 
 /** All digests and normalised references. */
 export function imageNames({ name, spellsDigest, otherNames }: Named): readonly string[] {
-  return spellsDigest ? [spelledDigest(name)!, ...otherNames] : otherNames
+  const others = listOf(otherNames)
+  return spellsDigest ? [spelledDigest(name)!, ...others] : others
 }
 
 export interface NameIndex<Entry extends Named> {
@@ -49,7 +51,7 @@ export function createNameIndex<Entry extends Named>(): NameIndex<Entry> {
 
   const unlinkNames = (name: string): void => {
     const old = byName.get(name)
-    for (const other of old?.otherNames ?? []) unlink(byOtherName, other, old!)
+    for (const other of listOf(old?.otherNames ?? NONE)) unlink(byOtherName, other, old!)
   }
 
   const withName = (imageName: string): readonly Entry[] => {
@@ -64,7 +66,7 @@ export function createNameIndex<Entry extends Named>(): NameIndex<Entry> {
       unlinkNames(entry.name)
       // In its old place: whoever is going through all of them must not meet it again.
       byName.set(entry.name, entry)
-      for (const other of entry.otherNames) link(byOtherName, other, entry)
+      for (const other of listOf(entry.otherNames)) link(byOtherName, other, entry)
     },
     delete: (name) => {
       unlinkNames(name)

@@ -1,6 +1,7 @@
 import { cutBytes, printable } from '../alerts/text.ts'
 import type { ImageReference } from './name.ts'
 import type { FlaggedVerdict, ShownEvidence } from './flagged.ts'
+import { listOf } from './oneOrMany.ts'
 import type { Answer } from './types.ts'
 
 const MAX_BYTES = 1024
@@ -58,7 +59,7 @@ function whyOnlyWarning({ phase, reason, reach }: FlaggedVerdict): string {
 
 /** The strongest piece that counts here, the newest of equals. */
 function strongestEvidence({ evidence }: FlaggedVerdict, namespace: string | undefined): ShownEvidence | undefined {
-  return evidence.find((piece) => piece.own !== true || piece.namespace === namespace)
+  return listOf(evidence).find((piece) => piece.own !== true || piece.namespace === namespace)
 }
 
 /** `2026-11-22T06:08:15Z`. */

@@ -10,12 +10,12 @@ import { load as readYaml } from 'js-yaml'
 import { startCluster, waitForCrds } from '../cluster/harness.ts'
 import type { Cluster } from '../cluster/harness.ts'
 import { makeOwnNamespace } from '../cluster/shared.ts'
-import { cli, root, RunningProgram, temporaryFolder } from '../process/server.ts'
+import { cli, root, temporaryFolder, type RunningProgram } from '../process/server.ts'
 import { readCounter } from './load.ts'
 import { compare, Generator, median, warm } from './paired.ts'
 import type { Measured, Round, Target } from './paired.ts'
 import { pod, reviewOf } from './reviews.ts'
-import { reviewTarget, startFloor } from './servers.ts'
+import { reviewTarget, startAsImage, startFloor } from './servers.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 /** Namespace by what answers for it. */
@@ -89,7 +89,7 @@ async function run({ scale, report }: Effort): Promise<readonly Figure[]> {
       await cluster.createNamespace(name, labels)
       await cluster.must(['wait', '--for=create', 'serviceaccount/default', '-n', name, '--timeout=30s'])
     }
-    const drawbridge = await RunningProgram.start(data.path, [], ['--kubeconfig', cluster.kubeconfig])
+    const drawbridge = await startAsImage(data.path, ['--kubeconfig', cluster.kubeconfig])
     const floor = await startFloor(data.path)
     try {
       await register(cluster, drawbridge, floor.url)

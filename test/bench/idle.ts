@@ -1,10 +1,9 @@
 /** What a server costs that does nothing, and how long it takes to be ready. */
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { RunningProgram } from '../process/server.ts'
 import { residentMebibytes } from './load.ts'
 import { median } from './paired.ts'
-import { startDrawbridge } from './servers.ts'
+import { startAsImage, startDrawbridge } from './servers.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
 /** Long enough for what is only needed at the start to be collected. */
@@ -21,7 +20,7 @@ async function run({ scale }: Effort): Promise<readonly Figure[]> {
     const count = Math.max(3, Math.round(10 * scale))
     for (let index = 0; index < count; index++) {
       const started = performance.now()
-      const server = await RunningProgram.start(first.path)
+      const server = await startAsImage(first.path)
       starts.push((performance.now() - started) / 1000)
       if (index < 3) {
         await delay(IDLE_MILLISECONDS)

@@ -5,7 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { headOf, openConnection, statusOf } from './connection.ts'
-import { root, RunningProgram, temporaryFolder } from '../process/server.ts'
+import { root, temporaryFolder, type RunningProgram } from '../process/server.ts'
+import { startAsImage } from './servers.ts'
 
 /** 64 hexadecimal digits that belong to a name: a container's id, a digest. */
 export const hexOf = (name: string): string => createHash('sha256').update(name).digest('hex')
@@ -171,5 +172,5 @@ export async function startForLoad(): Promise<{
     join(data.path, 'drawbridge.yaml'),
     'alerts: { limits: { alertsPerSecond: 1000000, verdictsPerHour: 1000000 } }\n',
   )
-  return { data, server: await RunningProgram.start(data.path) }
+  return { data, server: await startAsImage(data.path) }
 }

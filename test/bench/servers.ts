@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { RunningProgram, temporaryFolder } from '../process/server.ts'
+import { root, RunningProgram, temporaryFolder } from '../process/server.ts'
 import type { Target } from './paired.ts'
 
 /** Namespace of the reviews, which Drawbridge holds to `restricted`. */
@@ -19,12 +19,28 @@ export interface Contender {
   stop(): Promise<void>
 }
 
+/** How the image starts Node: speed and memory depend on it. */
+function imageEnvironment(): NodeJS.ProcessEnv {
+  const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')
+  const [, entrypoint] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? []
+  const [, arenas] = /^ENV MALLOC_ARENA_MAX=(\d+)$/m.exec(dockerfile) ?? []
+  if (entrypoint === undefined || arenas === undefined)
+    throw new Error('the Dockerfile does not say how Node is started')
+  const flags = (JSON.parse(entrypoint) as readonly string[]).filter((word) => word.startsWith('--'))
+  return { NODE_OPTIONS: flags.join(' '), MALLOC_ARENA_MAX: arenas }
+}
+
+/** As RunningProgram.start, with the Node settings of the image. */
+export function startAsImage(data: string, mode: readonly string[] = ['--standalone']): Promise<RunningProgram> {
+  return RunningProgram.start(data, [], mode, imageEnvironment())
+}
+
 /** Starts a standalone Drawbridge. `prepare` may fill the data folder first. */
 export async function startDrawbridge(prepare?: (path: string) => Promise<void>): Promise<Contender> {
   const data = temporaryFolder()
   writeFileSync(join(data.path, 'drawbridge.yaml'), CONFIG)
   await prepare?.(data.path)
-  const server = await RunningProgram.start(data.path)
+  const server = await startAsImage(data.path)
   return {
     server,
     path: data.path,

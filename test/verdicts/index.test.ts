@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { flaggedChange, flaggedOf } from '../../src/verdicts/flagged.ts'
 import { createVerdictIndex, findFlagged } from '../../src/verdicts/index.ts'
 import { nameByDigest, nameByReference, VERDICT_NAME } from '../../src/verdicts/name.ts'
+import { listOf } from '../../src/verdicts/oneOrMany.ts'
 import { denialText } from '../../src/verdicts/text.ts'
 import { DIGEST_A, DIGEST_B, evidence, HOUR, NOW, parseReference, verdict } from '../correlator/support.ts'
 
@@ -53,7 +54,7 @@ describe('verdicts/index', () => {
     const asText = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
     assert.deepEqual(asText(index.list()), asText([told.verdict]))
     const flagged = told.verdict ?? assert.fail()
-    assert.ok(flagged.reach !== undefined && flagged.confirmed && flagged.evidence[0]?.own === true)
+    assert.ok(flagged.reach !== undefined && flagged.confirmed && listOf(flagged.evidence)[0]?.own === true)
   })
 
   it('finds nothing by a reference that reads like a digest', () => {
