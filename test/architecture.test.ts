@@ -120,6 +120,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/threads.ts': { folders: [], packages: ['node:worker_threads'] },
   'src/watchdog.ts': { folders: [], packages: [] },
   'src/memory.ts': { folders: [], packages: ['node:os', 'node:v8', 'node:vm'] },
+  'src/priority.ts': { folders: [], packages: ['node:fs', 'node:os'] },
   'src/logLevel.ts': { folders: ['src/config', 'src/server'], packages: ['zod'] },
   'src/health.ts': {
     folders: ['src/server', 'src/admissionView.ts', 'src/alertThreadHost.ts', 'src/certificates.ts'],

@@ -1,11 +1,12 @@
 /** The program at work: signals, the debugger, the log level, and memory that runs short. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { cli, dropAlert, podReview, root, RunningProgram, temporaryFolder, until } from './server.ts'
 
@@ -98,6 +99,24 @@ describe('signals', () => {
     assert.equal(await exited, 0)
     assert.equal(output, 'drawbridge: stopped before it had started\n')
     silent.close()
+  })
+
+  it('puts the admission thread before all others', async () => {
+    const server = await RunningProgram.start(folder.path)
+    const pid = server.child.pid!
+    const priorities = readdirSync(`/proc/${pid}/task`)
+      .filter((thread) => Number(thread) !== pid)
+      .map((thread) => {
+        const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim()
+        return `${name} ${getPriority(Number(thread)) - getPriority(pid)}`
+      })
+    assert.equal(await server.stop(), 0)
+    // Names by Node 24: V8's helpers, and the alert thread.
+    assert.deepEqual(
+      priorities.filter((priority) => !priority.endsWith(' 10')),
+      [],
+    )
+    assert.ok(priorities.includes('V8Worker 10') && priorities.includes('WorkerThread 10'), priorities.join())
   })
 
   it('SIGUSR1 opens no debugger', async () => {
