@@ -52,7 +52,7 @@ describe('the image', () => {
 
   it('runs as a numeric user that is not root, and starts Node without a shell', () => {
     assert.equal(config.config.User, '65532:65532')
-    const flags = ['--disable-sigusr1', '--max-semi-space-size=16']
+    const flags = ['--disable-sigusr1', '--max-semi-space-size=8']
     assert.deepEqual(config.config.Entrypoint, ['/nodejs/bin/node', ...flags, '/app/bin/drawbridge.js'])
     assert.ok(config.config.Env?.includes('MALLOC_ARENA_MAX=2'))
   })
