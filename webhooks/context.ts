@@ -16,6 +16,7 @@ import type { FindException } from '../src/policy/exceptions.ts'
 import type { FindFlagged, NamespacePolicy } from '../src/policy/types.ts'
 import { errorReply, jsonReply } from '../src/server/reply.ts'
 import type { Reply } from '../src/server/reply.ts'
+import type { ReviewHandler } from '../src/server/reviewHandler.ts'
 
 /** Labels of namespaces: from memory first, from the API server when memory does not fit the request. */
 export interface NamespaceSource {
@@ -188,35 +189,37 @@ async function decideLive(
 }
 
 /**
- * Decodes a review, decides it by the policy of its namespace, encodes the answer.
+ * The endpoint that decodes a review, decides it by the policy of its namespace, encodes the answer.
  *
- * @param entry the webhook entry whose path was called; undefined: a path of no entry, called by hand
+ * @param entry the webhook entry whose path is called; undefined: a path of no entry, called by hand
  */
-export function handleReview(
+export function createReviewHandler(
   webhook: 'mutate' | 'validate',
-  body: Buffer,
-  timeoutMilliseconds: number,
   decide: Decide,
   context: AdmissionContext,
   entry?: CalledEntry,
-): Reply | Promise<Reply> {
-  return answerBody(webhook, body, context, (request) =>
-    decideInTime(request, decide, timeoutMilliseconds, entry, context),
-  )
+): ReviewHandler {
+  return (body, timeoutMilliseconds, waited) =>
+    answerBody(webhook, body, waited, context, (request) =>
+      decideInTime(request, decide, timeoutMilliseconds, entry, context),
+    )
 }
 
 /**
  * Decodes a review, lets `decide` decide it, encodes the answer. HTTP 200 whenever an AdmissionReview can be sent. A promise only when `decide` gives one:
  * nearly every review is decided from memory, and turns of the event loop would cost as much as deciding.
+ *
+ * @param waited milliseconds since the last byte of the body
  */
 export function answerBody(
   webhook: AdmissionEndpoint,
   body: Buffer,
+  waited: number | undefined,
   context: Pick<AdmissionContext, 'observer' | 'now'>,
   decide: (request: AdmissionRequest) => Decision | Promise<Decision>,
 ): Reply | Promise<Reply> {
   const { observer } = context
-  const started = context.now()
+  const started = context.now() - (waited ?? 0)
   let json: unknown
   try {
     json = JSON.parse(decodeWithoutManagedFields(body))

@@ -4,7 +4,7 @@ import { mutatePod } from '../src/mutation/index.ts'
 import { installedSeccomp } from '../src/mutation/installedSeccomp.ts'
 import { findExemption } from '../src/policy/exemptions.ts'
 import type { ReviewHandler } from '../src/server/reviewHandler.ts'
-import { allowUnchanged, handleReview } from './context.ts'
+import { allowUnchanged, createReviewHandler } from './context.ts'
 import type { AdmissionContext, CalledEntry, Decide } from './context.ts'
 
 const decideMutation: Decide = (request, policy, { exemptions, seccompNodes, observer }) => {
@@ -26,6 +26,5 @@ const decideMutation: Decide = (request, policy, { exemptions, seccompNodes, obs
 
 /** Creates the endpoint of a webhook entry, or the one for calls by hand. */
 export function createMutate(context: AdmissionContext, entry?: CalledEntry): ReviewHandler {
-  return (body, timeoutMilliseconds) =>
-    handleReview('mutate', body, timeoutMilliseconds, decideMutation, context, entry)
+  return createReviewHandler('mutate', decideMutation, context, entry)
 }

@@ -192,6 +192,6 @@ export function createValidateNamespaces(context: NamespacesContext): ReviewHand
     return allow(uid, [...warnings, ...(await look(name, { ...policy, enforce }, milliseconds))])
   }
 
-  return (body, timeoutMilliseconds) =>
-    answerBody('namespaces', body, context, (request) => decide(request, timeoutMilliseconds))
+  return (body, timeoutMilliseconds, waited) =>
+    answerBody('namespaces', body, waited, context, (request) => decide(request, timeoutMilliseconds))
 }

@@ -86,5 +86,6 @@ const decideProfile = (request: AdmissionRequest, context: ProfilesContext): Dec
 
 /** Creates the endpoint. */
 export function createValidateProfiles(context: ProfilesContext): ReviewHandler {
-  return (body) => answerBody('profiles', body, context, (request) => decideProfile(request, context))
+  return (body, _timeoutMilliseconds, waited) =>
+    answerBody('profiles', body, waited, context, (request) => decideProfile(request, context))
 }

@@ -9,7 +9,7 @@ import { judge } from '../src/policy/judge.ts'
 import type { Judgement } from '../src/policy/judge.ts'
 import type { ReviewHandler } from '../src/server/reviewHandler.ts'
 import { findRollback, rollbackLine } from '../src/verdicts/rollback.ts'
-import { handleReview } from './context.ts'
+import { createReviewHandler } from './context.ts'
 import type { AdmissionContext, CalledEntry, Decide, Decision } from './context.ts'
 
 /** Longest wait for the revisions of a workload: they are in a denial only where they are known by then, and the next one says them. */
@@ -65,6 +65,5 @@ async function readInTime(
 
 /** Creates the endpoint of a webhook entry, or the one for calls by hand. */
 export function createValidate(context: AdmissionContext, entry?: CalledEntry): ReviewHandler {
-  return (body, timeoutMilliseconds) =>
-    handleReview('validate', body, timeoutMilliseconds, decideValidation, context, entry)
+  return createReviewHandler('validate', decideValidation, context, entry)
 }

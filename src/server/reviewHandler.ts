@@ -1,8 +1,11 @@
 /** What the webhook listener's routes are. */
 import type { Reply } from './reply.ts'
 
-/** Takes the bytes of an AdmissionReview and the deadline that the API server gave, in milliseconds. */
-export type ReviewHandler = (body: Buffer, timeoutMilliseconds: number) => Reply | Promise<Reply>
+/**
+ * Takes the bytes of an AdmissionReview, what is left of the time that the API server gave, and how long all of it has been here (nothing: not at all). Both in
+ * milliseconds.
+ */
+export type ReviewHandler = (body: Buffer, timeoutMilliseconds: number, waited?: number) => Reply | Promise<Reply>
 
 /** The API server's own bounds: 1 to 30 s, 10 s when it does not say. */
 const DEFAULT_TIMEOUT_SECONDS = 10

@@ -6,11 +6,14 @@
 /** Sends what was decided. Must not throw. */
 export type Send = () => void
 
-/** Decides one request. Nothing is returned where something else will answer it, or has. Must not throw. */
-export type Decide = () => Send | undefined
+/** Decides one request that has waited for so many milliseconds. Nothing is returned where something else will answer it, or has. Must not throw. */
+export type Decide = (waited: number) => Send | undefined
 
-/** Deciding for so long is followed by sending, before anything else is decided: nobody waits long for large requests of others. */
+/** After deciding for so long what was decided is sent, before anything else is decided. */
 const DECIDING_MILLISECONDS = 1
+
+/** What is larger may take longer than that by itself, so what was decided before it is sent first. */
+const LARGE_BYTES = 64 * 1024
 
 export interface TogetherOptions {
   /** Monotonic milliseconds. */
@@ -19,29 +22,43 @@ export interface TogetherOptions {
   readonly soon: (callback: () => void) => void
 }
 
-/** Returns what takes a request whose body is there. They are decided in the order in which they were taken. */
-export function createTogether({ now, soon }: TogetherOptions): (decide: Decide) => void {
-  let waiting: Decide[] = []
+interface Waiting {
+  readonly decide: Decide
+  readonly bytes: number
+  /** Monotonic milliseconds. */
+  readonly arrived: number
+}
+
+/**
+ * Returns what takes a request whose body, of so many bytes, is there. They are decided in the order in which they were taken. How many wait is for the caller to
+ * bound: whatever arrives is taken.
+ */
+export function createTogether({ now, soon }: TogetherOptions): (bytes: number, decide: Decide) => void {
+  let waiting: Waiting[] = []
 
   const answerAll = (): void => {
     const all = waiting
     waiting = []
     let decided: Send[] = []
-    let since = now()
+    let time = now()
+    let since = time
     const sendAll = (): void => {
       for (const send of decided) send()
       decided = []
-      since = now()
+      time = now()
+      since = time
     }
-    for (const decide of all) {
-      const send = decide()
+    for (const { decide, bytes, arrived } of all) {
+      if (bytes > LARGE_BYTES && decided.length > 0) sendAll()
+      const send = decide(time - arrived)
       if (send !== undefined) decided.push(send)
-      if (now() - since >= DECIDING_MILLISECONDS) sendAll()
+      time = now()
+      if (time - since >= DECIDING_MILLISECONDS) sendAll()
     }
     sendAll()
   }
 
-  return (decide) => {
-    if (waiting.push(decide) === 1) soon(answerAll)
+  return (bytes, decide) => {
+    if (waiting.push({ decide, bytes, arrived: now() }) === 1) soon(answerAll)
   }
 }

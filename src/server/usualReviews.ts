@@ -9,6 +9,7 @@ import type { OnError, Reply } from './reply.ts'
 import { timeoutMilliseconds } from './reviewHandler.ts'
 import type { ReviewHandler } from './reviewHandler.ts'
 import { createTogether } from './together.ts'
+import type { Send } from './together.ts'
 import { announcedJson, readWhole } from './usualBody.ts'
 
 export interface UsualReviews {
@@ -92,21 +93,25 @@ export function usualReviews({
         failed(error)
       }
     }
+    const decide = (body: Buffer, waited: number): Send | undefined => {
+      // Its last byte came after it had given way.
+      if (response.headersSent) return undefined
+      try {
+        const reply = route.handler(body, Math.max(1, route.timeout - waited), waited)
+        if (!(reply instanceof Promise)) return () => send(reply)
+        reply.then(send, failed)
+      } catch (error) {
+        failed(error)
+      }
+      return undefined
+    }
     readWhole(request, response, {
       take(body) {
         held.arrived()
-        together(() => {
-          // Its last byte came after it had given way.
-          if (response.headersSent) return undefined
-          try {
-            const reply = route.handler(body, route.timeout)
-            if (!(reply instanceof Promise)) return () => send(reply)
-            reply.then(send, failed)
-          } catch (error) {
-            failed(error)
-          }
-          return undefined
-        })
+        // Behind another of its connection: Node stops reading from who sends on and on once answers wait to be sent, and has to see them. So no more
+        // wait to be decided than there are connections.
+        if (response.socket === null) decide(body, 0)?.()
+        else together(body.length, (waited) => decide(body, waited))
       },
       brokenOff: failed,
       over: () => held.release(),

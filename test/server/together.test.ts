@@ -4,21 +4,29 @@ import { createTogether } from '../../src/server/together.ts'
 /** What happened, in order; each decision takes so many milliseconds. */
 function stage(): {
   readonly events: string[]
-  readonly take: (name: string, milliseconds?: number, after?: () => void) => void
+  readonly take: (name: string, milliseconds?: number, after?: () => void, bytes?: number) => void
+  /** Lets time pass. */
+  readonly pass: (milliseconds: number) => void
+  /** How long each had waited when it was decided. */
+  readonly waits: number[]
   /** Ends the turn of the event loop. */
   readonly turn: () => void
 } {
   const events: string[] = []
   const soon: (() => void)[] = []
+  const waits: number[] = []
   let time = 0
   const together = createTogether({ now: () => time, soon: (callback) => void soon.push(callback) })
   return {
     events,
-    take: (name, milliseconds = 0.01, after) =>
-      together(() => {
+    waits,
+    pass: (milliseconds) => void (time += milliseconds),
+    take: (name, milliseconds = 0.01, after = () => undefined, bytes = 2) =>
+      together(bytes, (waited) => {
+        waits.push(waited)
         events.push(`decide ${name}`)
         time += milliseconds
-        after?.()
+        after()
         return name === 'late' ? undefined : () => void events.push(`send ${name}`)
       }),
     turn() {
@@ -56,15 +64,39 @@ describe('server/together', () => {
     assert.deepEqual(events, ['turn', 'decide late', 'decide a', 'send a'])
   })
 
-  it('has nobody wait for more than a millisecond of the decisions of others', () => {
+  it('sends what was decided within a millisecond before it decides more', () => {
     const { events, take, turn } = stage()
     take('a', 0.6)
     take('b', 0.6)
     take('c', 0.6)
-    take('large', 5)
+    take('slow', 5)
     take('d')
     turn()
-    const expected = 'turn,decide a,decide b,send a,send b,decide c,decide large,send c,send large,decide d,send d'
+    const expected = 'turn,decide a,decide b,send a,send b,decide c,decide slow,send c,send slow,decide d,send d'
     assert.equal(events.join(','), expected)
+  })
+
+  it('sends what was decided before it decides what is large', () => {
+    const { events, take, turn } = stage()
+    take('a')
+    take('b')
+    take('large', 70, undefined, 64 * 1024 + 1)
+    take('c')
+    take('not large', 0.5, undefined, 64 * 1024)
+    turn()
+    const expected =
+      'turn,decide a,decide b,send a,send b,decide large,send large,decide c,decide not large,send c,send not large'
+    assert.equal(events.join(','), expected)
+  })
+
+  it('tells each how long it has waited', () => {
+    const { waits, take, pass, turn } = stage()
+    take('a', 16)
+    pass(4)
+    take('b', 1)
+    take('c')
+    pass(2)
+    turn()
+    assert.deepEqual(waits, [6, 18, 19])
   })
 })

@@ -1,7 +1,7 @@
 /** What is answered before express must be answered as express does it: each request is sent as the API server sends it, and so that only express takes it. */
 import assert from 'node:assert/strict'
 import { createServer, request as httpRequest } from 'node:http'
-import type { IncomingHttpHeaders, Server } from 'node:http'
+import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect } from 'node:net'
 import { assert as assertProperty, asyncProperty, string } from 'fast-check'
@@ -25,12 +25,22 @@ const JSON_HEADERS = { 'Content-Type': 'application/json' }
 
 describe('reviews answered before express', () => {
   const errors: string[] = []
+  /** What `/noted` was given, in order. */
+  const noted: { readonly text: string; readonly timeout: number; readonly waited: number | undefined }[] = []
+  /** Called by `/noted`, while it decides. */
+  let whileDeciding: () => void = () => undefined
   const app = webhookApp({
     routes: {
-      '/mutate': (body, timeout) => Promise.resolve(jsonReply(200, { text: body.toString('utf8'), timeout })),
+      '/mutate': (body, timeout) =>
+        Promise.resolve(jsonReply(200, { text: body.toString('utf8'), timeout: Math.ceil(timeout) })),
       '/never': () => new Promise(() => undefined),
       '/broken': () => Promise.reject(new Error('a bug')),
       '/at-once': (body) => jsonReply(200, { text: body.toString('utf8') }),
+      '/noted': (body, timeout, waited) => {
+        noted.push({ text: body.toString('utf8'), timeout, waited })
+        whileDeciding()
+        return jsonReply(200, {})
+      },
       '/broken-at-once': () => {
         throw new Error('a bug')
       },
@@ -43,8 +53,16 @@ describe('reviews answered before express', () => {
   before((done) => {
     server = createServer(app).listen(0, '127.0.0.1', done)
   })
-  after(() => server.close())
-  beforeEach(() => errors.splice(0))
+  after(() => {
+    server.close()
+    // Node does not see that a client is gone from which it does not read.
+    server.closeAllConnections()
+  })
+  beforeEach(() => {
+    errors.splice(0)
+    noted.splice(0)
+    whileDeciding = () => undefined
+  })
 
   const send = ({ path, headers, body }: Sent): Promise<Answer> =>
     new Promise((resolve, reject) => {
@@ -81,6 +99,94 @@ describe('reviews answered before express', () => {
       paths.map((path, index) => (path === '/broken-at-once' ? 500 : `${index + 10}`)),
     )
     assert.deepEqual(errors, Array<string>(10).fill('500 a bug'))
+  })
+
+  /** What one client sends in one go, as often as it says. */
+  const raw = (path: string, body: string): string =>
+    `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+
+  /** A connection that counts its answers. */
+  const openRaw = async (): Promise<{ readonly socket: Socket; readonly answers: () => number }> => {
+    const accepted = new Promise((resolve) => server.once('connection', resolve))
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
+    await accepted
+    return { socket, answers: () => text.split('HTTP/1.1 200 OK').length - 1 }
+  }
+
+  /** Milliseconds of work, in which the event loop has no turn. */
+  const spend = (milliseconds: number): void => {
+    const end = performance.now() + milliseconds
+    while (performance.now() < end);
+  }
+
+  /** How many were decided when each answer was sent. */
+  const decidedWhenSent = async (act: () => Promise<void>): Promise<readonly number[]> => {
+    const counts: number[] = []
+    const onRequest = (_request: unknown, response: ServerResponse): void => {
+      const end = response.end.bind(response)
+      response.end = ((...parameters: Parameters<typeof end>) => {
+        counts.push(noted.length)
+        return end(...parameters)
+      }) as typeof response.end
+    }
+    server.prependListener('request', onRequest)
+    try {
+      await act()
+    } finally {
+      server.off('request', onRequest)
+    }
+    return counts
+  }
+
+  it('are decided before the first is answered where they have arrived together, and know how long they have waited', async () => {
+    whileDeciding = () => spend(0.1)
+    const connections = await Promise.all([1, 2, 3].map(() => openRaw()))
+    let rounds = 0
+    // Not each time: this process may have been off its core for so long that what was decided had to be sent.
+    await until('decided together', async () => {
+      noted.splice(0)
+      rounds++
+      const counts = await decidedWhenSent(async () => {
+        for (const { socket } of connections) socket.write(raw('/noted?timeout=5s', 'a'))
+        await until('all are answered', () => Promise.resolve(connections.every(({ answers }) => answers() === rounds)))
+      })
+      if (counts.join() !== '3,3,3') return false
+      for (const { timeout, waited } of noted) assert.equal(timeout, 5000 - waited!)
+      assert.ok(noted[2]!.waited! > 0.2, String(noted[2]!.waited))
+      return true
+    })
+    for (const { socket } of connections) socket.destroy()
+  })
+
+  it('are decided and answered at once behind another of their connection: Node stops reading from who sends without end when it sees their answers', async () => {
+    const { socket, answers } = await openRaw()
+    const counts = await decidedWhenSent(async () => {
+      socket.write(raw('/noted', 'a').repeat(4))
+      await until('all are answered', () => Promise.resolve(answers() === 4))
+    })
+    // The first of the connection waits for others of its turn; those behind it do not wait for each other.
+    assert.deepEqual(counts, [1, 2, 3, 4])
+    assert.deepEqual(
+      noted.map(({ waited }) => waited === 0),
+      [true, true, true, false],
+    )
+    socket.destroy()
+  })
+
+  it('do not pile up undecided where a client sends them without end', async () => {
+    const { socket } = await openRaw()
+    socket.on('error', () => undefined).pause()
+    let [undecided, most] = [0, 0]
+    const onRequest = (): void => void (most = Math.max(most, ++undecided))
+    server.prependListener('request', onRequest)
+    whileDeciding = () => void undecided--
+    socket.write(raw('/noted', 'a').repeat(40_000))
+    await until('many are decided', () => Promise.resolve(noted.length > 20_000))
+    server.off('request', onRequest)
+    socket.destroy()
+    assert.ok(most < 100, `${most} were undecided`)
   })
 
   for (const [what, path, status] of [

@@ -8,7 +8,7 @@ import { resolveNamespace } from '../../src/policy/namespace.ts'
 import type { FindFlagged } from '../../src/policy/types.ts'
 import type { Reply } from '../../src/server/reply.ts'
 import type { ReviewHandler } from '../../src/server/reviewHandler.ts'
-import { answerBody } from '../../webhooks/context.ts'
+import { allowUnchanged, answerBody } from '../../webhooks/context.ts'
 import { reviewRoutes } from '../../webhooks/routes.ts'
 
 const UID = '705ab4f5-6393-11e8-b7cc-42010a800002'
@@ -392,10 +392,21 @@ describe('failing closed', () => {
       httpError: (_listener: string, _status: number, error: Error) => void errors.push(error.message),
     } as unknown as AdmissionObserver
     const decide = (): Promise<never> => Promise.reject(new Error('secret details'))
-    const reply = await answerBody('validate', bytes(review()), { observer, now: () => 0 }, decide)
+    const reply = await answerBody('validate', bytes(review()), undefined, { observer, now: () => 0 }, decide)
     assert.equal(responseOf(reply).allowed, false)
     assert.ok(!reply.body.includes('secret'))
     assert.deepEqual([outcomes, errors], [['failed'], ['secret details']])
+  })
+
+  it('counts the time that a review had waited before it was decided', async () => {
+    const seconds: number[] = []
+    const observer = {
+      reviewAnswered: (answered: { readonly seconds: number }) => void seconds.push(answered.seconds),
+    } as unknown as AdmissionObserver
+    const times = [1000, 1003]
+    const context = { observer, now: () => times.shift()! }
+    await answerBody('validate', bytes(review()), 40, context, ({ uid }) => allowUnchanged(uid))
+    assert.deepEqual(seconds, [0.043])
   })
 
   it('quotes a namespace without its control characters, and never at any length', async () => {
