@@ -18,7 +18,6 @@ import { alertBodiesBytes, collectGarbage, memoryLimit } from './memory.ts'
 import { createAlertObserver } from './observe/alerts.ts'
 import { createLogger } from './observe/logger.ts'
 import { observeThread } from './observe/process.ts'
-import { lowerThisThread } from './priority.ts'
 import { createRollBack } from './responses/rollBack.ts'
 import { alertsApp } from './server/alertsApp.ts'
 import { clientCertificates } from './server/clientCertificate.ts'
@@ -82,7 +81,6 @@ export interface AdmissionThreadApi {
 /** How often expiry, waiting alerts and waiting evidence are looked at. */
 const SWEEP_MILLISECONDS = 5_000
 
-lowerThisThread()
 if (parentPort === null) throw new Error('alertThread runs as a worker of the server')
 const options = workerData as AlertThreadOptions
 const { config } = options

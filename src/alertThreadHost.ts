@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import type { AdmissionThreadApi, AlertThreadApi, AlertThreadOptions } from './alertThread.ts'
 import { alertHeapMegabytes, memoryLimit } from './memory.ts'
+import { lowerOtherThreads } from './priority.ts'
 import type { VerdictApi } from './server/adminApp.ts'
 import type { FlaggedChange } from './verdicts/flagged.ts'
 import { connectThreads } from './threads.ts'
@@ -66,6 +67,7 @@ export async function startAlertThread(host: {
       // Whoever fills its heap ends this thread, not the process (src/memory.ts).
       resourceLimits: { maxOldGenerationSizeMb: alertHeapMegabytes(memoryLimit()) },
     })
+    lowerOtherThreads()
     const applyVerdicts = ({ changes }: { readonly changes: readonly FlaggedChange[] }): void =>
       host.applyVerdicts(changes)
     const { remote: calls, close } = connectThreads<AlertThreadApi>(worker, {

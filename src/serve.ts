@@ -25,7 +25,6 @@ import { createLogger } from './observe/logger.ts'
 import { createOperationObserver } from './observe/operation.ts'
 import { chooseHelpers, collectGarbage, letGarbageGrow } from './memory.ts'
 import { observeProcess, observeThread } from './observe/process.ts'
-import { lowerOtherThreads } from './priority.ts'
 import { healthChecks } from './health.ts'
 import { createLogLevel } from './logLevel.ts'
 import { followRegistration } from './registration.ts'
@@ -98,7 +97,6 @@ async function loadConfig(file: string | undefined, standalone: boolean): Promis
  */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
   chooseHelpers()
-  lowerOtherThreads()
   const config = await loadConfig(options.configFile, options.standalone)
   const logger = createLogger({ level: config.log.level, thread: 'admission' })
   const registry = new Registry()

@@ -99,7 +99,15 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: ['node:path'],
   },
   'src/alertThreadHost.ts': {
-    folders: ['src/alertThread.ts', 'src/threads.ts', 'src/watchdog.ts', 'src/memory.ts', 'src/server', 'src/verdicts'],
+    folders: [
+      'src/alertThread.ts',
+      'src/threads.ts',
+      'src/watchdog.ts',
+      'src/memory.ts',
+      'src/priority.ts',
+      'src/server',
+      'src/verdicts',
+    ],
     packages: ['node:worker_threads'],
   },
   'src/admissionView.ts': {
