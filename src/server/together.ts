@@ -30,11 +30,20 @@ interface Waiting {
 }
 
 /**
- * Returns what takes a request whose body, of so many bytes, is there. They are decided in the order in which they were taken. How many wait is for the caller to
- * bound: whatever arrives is taken.
+ * Returns what takes a request whose body, of so many bytes, is there. They are decided in the order in which they were taken, but at once
+ *
+ * - on a connection that one of the last two came on, too: the others are silent then, and to wait for the end of the turn costs a request 4 % of its time;
+ * - behind another of its connection (`connection` is null): Node stops reading from who sends on and on when answers wait to be sent, so it has to see them. Hence no more
+ *   wait to be decided than there are connections.
  */
-export function createTogether({ now, soon }: TogetherOptions): (bytes: number, decide: Decide) => void {
+export function createTogether({
+  now,
+  soon,
+}: TogetherOptions): (connection: object | null, bytes: number, decide: Decide) => void {
   let waiting: Waiting[] = []
+  /** Connections of the last two requests, which may be one. */
+  let last: object | null = null
+  let before: object | null = null
 
   const answerAll = (): void => {
     const all = waiting
@@ -58,7 +67,11 @@ export function createTogether({ now, soon }: TogetherOptions): (bytes: number, 
     sendAll()
   }
 
-  return (bytes, decide) => {
-    if (waiting.push({ decide, bytes, arrived: now() }) === 1) soon(answerAll)
+  return (connection, bytes, decide) => {
+    const isAlone = connection === null || connection === last || connection === before
+    before = last
+    last = connection
+    if (isAlone) decide(0)?.()
+    else if (waiting.push({ decide, bytes, arrived: now() }) === 1) soon(answerAll)
   }
 }

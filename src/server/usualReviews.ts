@@ -108,10 +108,7 @@ export function usualReviews({
     readWhole(request, response, {
       take(body) {
         held.arrived()
-        // Behind another of its connection: Node stops reading from who sends on and on once answers wait to be sent, and has to see them. So no more
-        // wait to be decided than there are connections.
-        if (response.socket === null) decide(body, 0)?.()
-        else together(body.length, (waited) => decide(body, waited))
+        together(response.socket, body.length, (waited) => decide(body, waited))
       },
       brokenOff: failed,
       over: () => held.release(),

@@ -4,7 +4,14 @@ import { createTogether } from '../../src/server/together.ts'
 /** What happened, in order; each decision takes so many milliseconds. */
 function stage(): {
   readonly events: string[]
-  readonly take: (name: string, milliseconds?: number, after?: () => void, bytes?: number) => void
+  readonly take: (
+    name: string,
+    milliseconds?: number,
+    after?: () => void,
+    bytes?: number,
+    /** Another for each when not given. */
+    connection?: object | null,
+  ) => void
   /** Lets time pass. */
   readonly pass: (milliseconds: number) => void
   /** How long each had waited when it was decided. */
@@ -21,8 +28,8 @@ function stage(): {
     events,
     waits,
     pass: (milliseconds) => void (time += milliseconds),
-    take: (name, milliseconds = 0.01, after = () => undefined, bytes = 2) =>
-      together(bytes, (waited) => {
+    take: (name, milliseconds = 0.01, after = () => undefined, bytes = 2, connection = {}) =>
+      together(connection, bytes, (waited) => {
         waits.push(waited)
         events.push(`decide ${name}`)
         time += milliseconds
@@ -87,6 +94,25 @@ describe('server/together', () => {
     const expected =
       'turn,decide a,decide b,send a,send b,decide large,send large,decide c,decide not large,send c,send not large'
     assert.equal(events.join(','), expected)
+  })
+
+  it('lets nobody wait who asks alone, or two who ask in turn', () => {
+    const { events, take, turn } = stage()
+    const [one, other, third] = [{}, {}, {}]
+    for (const [name, connection] of Object.entries({ a: one, b: one, c: other, d: one, e: other, f: third, g: one }))
+      take(name, 0.01, undefined, 2, connection)
+    turn()
+    const expected =
+      'decide b,send b,decide d,send d,decide e,send e,turn,decide a,decide c,decide f,decide g,send a,send c,send f,send g'
+    assert.equal(events.join(','), expected)
+  })
+
+  it('lets nobody wait behind another of its connection', () => {
+    const { events, take } = stage()
+    take('a', 0.01, undefined, 2, null)
+    take('b', 0.01, undefined, 2, null)
+    take('late', 0.01, undefined, 2, null)
+    assert.deepEqual(events, ['decide a', 'send a', 'decide b', 'send b', 'decide late'])
   })
 
   it('tells each how long it has waited', () => {
