@@ -19,7 +19,8 @@ describe('the webhook app', () => {
   const errors: number[] = []
   const app = webhookApp({
     routes: {
-      '/mutate': (body, timeout) => Promise.resolve(jsonReply(200, { bytes: body.length, timeout: Math.ceil(timeout) })),
+      '/mutate': (body, timeout) =>
+        Promise.resolve(jsonReply(200, { bytes: body.length, timeout: Math.ceil(timeout) })),
       '/validate': () => Promise.reject(new Error('a bug')),
       '/validate/enforce': () => Promise.resolve(jsonReply(200, 'enforce')),
       '/validate-namespaces': () => Promise.resolve(jsonReply(200, 'namespaces')),
