@@ -18,6 +18,8 @@ export interface Chart {
 
 const WIDTH = 720
 const LABELS = 250
+/** Wider than a character of the text is on average, in any usual font. */
+const CHARACTER = 7
 const RIGHT = 90
 const BAR = 22
 const STEP = 32
@@ -31,16 +33,17 @@ const text = (x: number, y: number, content: string, rest = ''): string =>
 
 /** The whole file. The same input gives the same text. Bars begin at 0: a cut axis would show differences that are none. */
 export function barChart({ title, unit, bars, line }: Chart): string {
-  const wide = WIDTH - LABELS - RIGHT
+  const labels = Math.max(LABELS, ...bars.map(({ label }) => 16 + CHARACTER * label.length))
+  const wide = WIDTH - labels - RIGHT
   const largest = Math.max(line?.value ?? 0, ...bars.map(({ value }) => value))
-  const at = (value: number): number => LABELS + (wide * value) / largest
+  const at = (value: number): number => labels + (wide * value) / largest
   const bottom = TOP + STEP * bars.length
   const height = bottom + (line === undefined ? 12 : 30)
   const rows = bars.flatMap(({ label, value, own }, index) => {
     const y = TOP + STEP * index
     return [
-      text(LABELS - 10, y + 16, label, ' text-anchor="end"'),
-      `  <rect x="${LABELS}" y="${y}" width="${(at(value) - LABELS).toFixed(1)}" height="${BAR}" fill="${own ? '#1f6feb' : '#9aa4af'}"/>`,
+      text(labels - 10, y + 16, label, ' text-anchor="end"'),
+      `  <rect x="${labels}" y="${y}" width="${(at(value) - labels).toFixed(1)}" height="${BAR}" fill="${own ? '#1f6feb' : '#9aa4af'}"/>`,
       text(at(value) + 6, y + 16, `${value.toFixed(2)} ${unit}`.trim()),
     ]
   })

@@ -7,7 +7,8 @@ import { barChart } from './charts.ts'
 import type { Chart } from './charts.ts'
 import { WORKS } from './endpoint.ts'
 import { peers } from './peers/index.ts'
-import { ofFloorOf } from './peersBeside.ts'
+import { median } from './paired.ts'
+import { bothOf, ofFloorOf, oneOf } from './peersBeside.ts'
 import { readResults, tableOf } from './results.ts'
 import type { Results } from './results.ts'
 
@@ -24,17 +25,18 @@ function valueOf({ measured }: Results, what: string): number {
 
 /** The charts by file name. */
 export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
-  const requests = (what: string): number => valueOf(results, `${what}: requests at 16 connections, of the floor`)
+  /** Of the floor, by what is measured beside each peer and by that peer beside the floor. */
+  const beside = (whatOf: (name: string) => string): number =>
+    median(peers.map(({ name }) => valueOf(results, whatOf(name)) * valueOf(results, ofFloorOf(name))))
   return {
     'throughput.svg': {
       title: 'Requests per second at 16 connections, of a bare Node server',
       unit: 'x',
-      bars: [
-        { label: 'bare Node https (the floor)', value: 1 },
-        { label: 'Drawbridge, validate', value: requests('validate'), own: true },
-        { label: 'Drawbridge, mutate', value: requests('mutate'), own: true },
-        ...peers.map(({ name }) => ({ label: name, value: valueOf(results, ofFloorOf(name)) })),
-      ],
+      bars: WORKS.map(({ what }) => ({
+        label: what,
+        value: valueOf(results, `${what}: requests at 16 connections, of the floor`),
+        own: true,
+      })),
       line: { value: 0.8, label: 'goal: at least 0.8' },
     },
     'latency.svg': {
@@ -48,6 +50,16 @@ export function chartsOf(results: Results): Readonly<Record<string, Chart>> {
         })),
       ),
       line: { value: 1.15, label: 'goal of p50: at most 1.15' },
+    },
+    'beside.svg': {
+      title: 'Validating at 16 connections on two cores, of a bare Node server',
+      unit: 'x',
+      bars: [
+        { label: 'bare Node https (the floor), one process', value: 1 },
+        { label: 'Drawbridge, two replicas', value: beside(bothOf), own: true },
+        { label: 'Drawbridge, one replica', value: beside(oneOf), own: true },
+        ...peers.map(({ name, runs }) => ({ label: `${name}, ${runs}`, value: valueOf(results, ofFloorOf(name)) })),
+      ],
     },
   }
 }

@@ -10,7 +10,9 @@ import { reviewOf, TYPICAL } from './reviews.ts'
 import { NAMESPACE, reviewTarget, startDrawbridge } from './servers.ts'
 import type { Effort, Figure, Measurement } from './types.ts'
 
-/** What is measured of a peer beside the floor; the chart shows it. */
+/** What is measured; the chart shows these. */
+export const bothOf = (name: string): string => `validate: requests at 16 connections, of ${name} in the same run`
+export const oneOf = (name: string): string => `validate: requests at 16 connections of one replica, of ${name}`
 export const ofFloorOf = (name: string): string => `validate: requests at 16 connections of ${name}, of the floor`
 
 const typical = ({ rounds }: Measured, what: 'rate' | 'cpu'): number =>
@@ -26,7 +28,7 @@ function together(name: string, [first, ...replicas]: readonly Target[]): Target
 
 /** @param folder what `build` gave */
 async function measure(peer: Peer, folder: string, { scale, report }: Effort): Promise<readonly Figure[]> {
-  const { name, times, validatePath } = peer
+  const { name, times, validatePath, runs, warmMilliseconds } = peer
   const pair = await startPair()
   const second = await startDrawbridge()
   try {
@@ -45,18 +47,20 @@ async function measure(peer: Peer, folder: string, { scale, report }: Effort): P
         reviewTarget('drawbridge', pair.drawbridge, '/validate', review, pair.ca),
         reviewTarget('replica', { url, pid: second.server.child.pid }, '/validate', review, ca),
       ] as const
+      const peerTarget = together(
+        name,
+        processes.map((process) => reviewTarget(name, process, validatePath, review, process.ca)),
+      )
       const targets = [
         together('two replicas', [one, other]),
         one,
         reviewTarget('floor', pair.floor, '/validate', review, pair.ca),
-        together(
-          name,
-          processes.map((process) => reviewTarget(name, process, validatePath, review, process.ca)),
-        ),
+        peerTarget,
       ]
       // Every kind of review to Drawbridge and the floor, then what the peer answers to all.
       await warmUp(pair)
       await warm(pair.generator, [other], REPLICA_WARM_MILLISECONDS)
+      await warm(pair.generator, [peerTarget], warmMilliseconds)
       await warm(pair.generator, targets)
       report(`${name}: warm`)
       // By a client that sleeps between two answers, as all do: one that never does takes one of two cores, and here all of them are to be used.
@@ -68,14 +72,14 @@ async function measure(peer: Peer, folder: string, { scale, report }: Effort): P
       await decides()
       return [
         {
-          what: `validate: requests at 16 connections, of ${name} in the same run`,
+          what: bothOf(name),
           value: ratioOf(both!, theirs!, ({ rate }) => rate),
           unit: 'x',
           goal: { atLeast: times },
-          note: `as installed, two replicas: ${typical(both!, 'rate')}/s and ${typical(theirs!, 'rate')}/s`,
+          note: `two replicas ${typical(both!, 'rate')}/s, ${runs} of ${name} ${typical(theirs!, 'rate')}/s`,
         },
         {
-          what: `validate: requests at 16 connections of one replica, of ${name}`,
+          what: oneOf(name),
           value: ratioOf(ours!, theirs!, ({ rate }) => rate),
           unit: 'x',
           note: `${typical(ours!, 'rate')}/s; the floor ${typical(floor!, 'rate')}/s`,

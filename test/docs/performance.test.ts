@@ -8,7 +8,7 @@ import { chartsOf, pageWith } from '../bench/docs.ts'
 import { WORKS } from '../bench/endpoint.ts'
 import { describeGoal, describeLimit, describeValue, failing, share } from '../bench/judge.ts'
 import { peers } from '../bench/peers/index.ts'
-import { ofFloorOf } from '../bench/peersBeside.ts'
+import { bothOf, ofFloorOf, oneOf } from '../bench/peersBeside.ts'
 import type { Results } from '../bench/results.ts'
 import { root } from '../process/server.ts'
 
@@ -18,7 +18,11 @@ const figures = WORKS.flatMap(({ what }) => [
   { what: `${what}: p50 at one connection, of the floor`, value: 1.2, unit: 'x', goal: { atMost: 1.15 } },
   { what: `${what}: p99 at one connection, of the floor`, value: 1.25, unit: 'x', goal: { atMost: 1.3 } },
 ])
-const beside = peers.map(({ name }) => ({ what: ofFloorOf(name), value: 0.4, unit: 'x' }))
+const beside = peers.flatMap(({ name }, index) => [
+  { what: ofFloorOf(name), value: 0.4 * (index + 1), unit: 'x' },
+  { what: bothOf(name), value: 3 / (index + 1), unit: 'x' },
+  { what: oneOf(name), value: 2 / (index + 1), unit: 'x' },
+])
 const run = { date: '2026-11-22T00:00:00Z', scale: 1, load: 0.2, machine }
 const results: Results = {
   measured: [
@@ -75,11 +79,28 @@ describe('docs/performance.md', () => {
     assert.deepEqual(shown, Object.keys(chartsOf(results)))
   })
 
+  it('shows what replicas answer beside others as a part of the floor', () => {
+    const shown = chartsOf(results)['beside.svg']!.bars.map(({ label, value }) => `${label} ${value.toFixed(1)}`)
+    assert.deepEqual(shown.slice(0, 3), [
+      'bare Node https (the floor), one process 1.0',
+      'Drawbridge, two replicas 1.2',
+      'Drawbridge, one replica 0.8',
+    ])
+    assert.ok(shown.includes('Pepr 20, two replicas 0.8'), shown.join())
+  })
+
   it('draws no chart of figures that are missing', () => {
     assert.throws(
       () => chartsOf({ measured: [] }),
       /no "validate: requests at 16 connections, of the floor": run make bench ONLY=endpoint/,
     )
+  })
+
+  it('leaves room for a long label', () => {
+    const label = 'x'.repeat(50)
+    const svg = barChart({ title: 'Sizes', unit: 'x', bars: [{ label, value: 1 }] })
+    const [, end] = /<text x="([\d.]+)" [^>]*text-anchor="end">x+</.exec(svg) ?? []
+    assert.ok(Number(end) >= 7 * label.length, svg)
   })
 
   it('draws bars from 0, in proportion, with escaped texts', () => {

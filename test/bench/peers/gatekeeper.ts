@@ -25,6 +25,8 @@ export const gatekeeper: Peer = {
   name: 'Gatekeeper 3.23',
   times: 10,
   validatePath: '/v1/admit',
+  runs: 'one process',
+  warmMilliseconds: 0,
   build: () => buildPeer('gatekeeper'),
   async start({ folder, data, cluster }) {
     await cluster.must(['apply', '--server-side', '-f', join(folder, 'crds')])

@@ -25,6 +25,8 @@ export const kyverno: Peer = {
   times: 6,
   // By the name of the policy, as it registers it.
   validatePath: '/vpol/bench',
+  runs: 'one process',
+  warmMilliseconds: 0,
   build: () => buildPeer('kyverno'),
   async start({ folder, data, cluster }) {
     await cluster.must(['apply', '--server-side', '--recursive', '-f', join(folder, 'crds')])

@@ -39,6 +39,10 @@ export interface Peer {
   readonly times: number
   /** Where it validates pods. */
   readonly validatePath: string
+  /** What answers, for people: `one process`. */
+  readonly runs: string
+  /** How long it needs to be asked until it is as fast as it will be; 0 where it is compiled before. */
+  readonly warmMilliseconds: number
   /** Builds it unless that was done before, which is said on stderr. Returns the folder of what is needed to run it. Throws where it cannot be built here. */
   build(): string
   /** Resolves when it answers; it may learn its policies a little later. Rejects, with nothing left running, where it does not start. */

@@ -38,6 +38,9 @@ export const pepr: Peer = {
   name: 'Pepr 20',
   times: 4,
   validatePath: `/validate/${TOKEN}`,
+  runs: 'two replicas',
+  // Some 50,000 reviews for each replica.
+  warmMilliseconds: 60_000,
   build: () => buildPeer('pepr'),
   async start({ folder, data, cluster }) {
     await cluster.must(['apply', '-f', '-'], JSON.stringify(STORE))

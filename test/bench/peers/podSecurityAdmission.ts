@@ -16,6 +16,8 @@ export const podSecurityAdmission: Peer = {
   name: 'pod-security-admission 0.35',
   times: 2,
   validatePath: '/',
+  runs: 'one process',
+  warmMilliseconds: 0,
   build: () => buildPeer('pod-security-admission'),
   async start({ folder, data, cluster }) {
     const [port] = await freePorts(1)
