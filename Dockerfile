@@ -29,9 +29,9 @@ USER 65532:65532
 # The only place that is written to; everything else works on a read-only root file system.
 VOLUME /data
 EXPOSE 8443 8444 8445
-# Memory (docs/performance.md): threads share two heaps of malloc instead of having one each, and young garbage of each may grow to 2 x 8 MiB. Node alone gives it 2 x 1 MiB in 512 MiB,
-# so that reviews of 100 KB leave old garbage, and 2 x 32 where there is no limit.
-ENV MALLOC_ARENA_MAX=2
+# Memory (docs/performance.md). All threads share one heap of malloc: in one of its own, what an alert thread had when its memory was full stays after its end, and the kernel then ends a container of 256 MiB.
+# Young garbage of each thread may grow to 2 x 8 MiB: Node alone gives it 2 x 1 MiB in 512 MiB, so that reviews of 100 KB leave old garbage, and 2 x 32 where there is no limit.
+ENV MALLOC_ARENA_MAX=1
 # Node is process 1 and handles SIGTERM itself: no shell, no init. The first flag: no debugger on a signal.
 ENTRYPOINT ["/nodejs/bin/node", "--disable-sigusr1", "--max-semi-space-size=8", "/app/bin/drawbridge.js"]
 CMD ["serve", "--data", "/data", "--host", "0.0.0.0"]

@@ -20,7 +20,7 @@ export interface Contender {
 }
 
 /** How the image starts Node: speed and memory depend on it. */
-function imageEnvironment(): NodeJS.ProcessEnv {
+export function imageEnvironment(): NodeJS.ProcessEnv {
   const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')
   const [, entrypoint] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? []
   const [, arenas] = /^ENV MALLOC_ARENA_MAX=(\d+)$/m.exec(dockerfile) ?? []

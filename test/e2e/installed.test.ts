@@ -54,7 +54,7 @@ describe('the image', () => {
     assert.equal(config.config.User, '65532:65532')
     const flags = ['--disable-sigusr1', '--max-semi-space-size=8']
     assert.deepEqual(config.config.Entrypoint, ['/nodejs/bin/node', ...flags, '/app/bin/drawbridge.js'])
-    assert.ok(config.config.Env?.includes('MALLOC_ARENA_MAX=2'))
+    assert.ok(config.config.Env?.includes('MALLOC_ARENA_MAX=1'))
   })
 
   it('says in CycloneDX which packages are in the bundle, and which Node runs it', () => {
