@@ -104,7 +104,10 @@ describe('an outage', function () {
         template: { metadata: { labels: { app: 'web' } }, spec: podOf('')['spec'] },
       },
     }
-    await cluster.must(['-n', NAMESPACE, 'apply', '-f', '-'], JSON.stringify(deployment))
+    // The Service leads to the first replicas a moment after they are ready, when kube-proxy has written its rules.
+    const apply = (): Promise<Outcome> =>
+      cluster.kubectl(['-n', NAMESPACE, 'apply', '-f', '-'], JSON.stringify(deployment))
+    await waitFor(async () => (await apply()).code === 0, 30_000, 'an admitted Deployment')
     await cluster.must(['-n', NAMESPACE, 'rollout', 'status', 'deployment/web', '--timeout=60s'])
 
     // Gone at the moment of the power cut, so that new pods have to be admitted by the API server after it: also Drawbridge's own.
