@@ -43,7 +43,7 @@ test-cluster: build ## tests on a real API server
 e2e: build ## tests on a real node: the image, installed by the chart (root on Linux; about 12 minutes; builds what is missing once; SENSOR=falco or tracee: the scenarios with a real one)
 	@npm run --silent compile && npm run --silent test:e2e
 
-bench: build ## measure, print a table, write bench/results.json (about 25 minutes; ONLY=name[,name], SCALE=0.1)
+bench: build ## measure, print a table, write bench/results.json (half an hour or more; ONLY=name[,name], SCALE=0.1)
 	@npm run --silent compile && node dist/test/bench/run.js --scale $(or $(SCALE),1) $(if $(ONLY),--only $(ONLY))
 
 bench-docs: node_modules/.installed ## write the table and charts of docs/performance.md from bench/results.json
