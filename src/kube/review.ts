@@ -44,6 +44,9 @@ const requestShape = required(
   ),
 )
 
+/** An API server's has 36 characters. It is part of the answer, which nobody may make as large as a request: who does not read it lets it lie in our memory. */
+const LONGEST_UID = 128
+
 /** For what is put together field by field, because it is made for every review. */
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -85,6 +88,8 @@ export const readAdmissionReview = (json: unknown): ReadReview => {
   if (mismatch) return { error: `malformed AdmissionReview: ${describeMismatch(mismatch, '')}`, ...uidOf(json) }
   const raw = json['request'] as RawRequest
   if (raw.uid === '') return { error: 'malformed AdmissionReview: request.uid is empty' }
+  if (raw.uid.length > LONGEST_UID)
+    return { error: `malformed AdmissionReview: request.uid has over ${LONGEST_UID} characters` }
   if (!OPERATIONS.includes(raw.operation)) {
     return {
       error: `malformed AdmissionReview: request.operation is ${quote(raw.operation)}, must be one of ${OPERATIONS.join(', ')}`,
@@ -174,7 +179,7 @@ const clean = (raw: RawRequest): AdmissionRequest => {
 const uidOf = (json: Readonly<Record<string, unknown>>): { readonly uid?: string } => {
   const { request: found } = json
   const uid = isObject(found) ? found['uid'] : undefined
-  return typeof uid === 'string' && uid !== '' ? { uid } : {}
+  return typeof uid === 'string' && uid !== '' && uid.length <= LONGEST_UID ? { uid } : {}
 }
 
 const quote = (value: unknown): string => (typeof value === 'string' ? `"${printable(value, 60)}"` : 'not a string')

@@ -80,6 +80,13 @@ export const list =
     return undefined
   }
 
+/** The same with at most so many elements. */
+export const shortList = (most: number, check: Shape): Shape => {
+  const wanted = `a list of at most ${most}`
+  return (value, step) =>
+    Array.isArray(value) && value.length > most ? { path: step, wanted, found: `${value.length}` } : check(value, step)
+}
+
 const AT_LEAST_ONE = 'a list with at least one element'
 
 /** A list that is there and not empty. */

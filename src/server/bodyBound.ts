@@ -21,7 +21,7 @@ export interface HeldBody {
 export interface BodyBound {
   /**
    * Lets a body in that says it has so many bytes, or undefined. Beyond the limit one that is still arriving and is at least as large as the new
-   * one gives way (`giveWay` is called, once), else the new one is refused. Otherwise eight connections that announce 8 MiB and send nothing
+   * one gives way (`giveWay` is called, once, and must not throw), else the new one is refused. Otherwise eight connections that announce 8 MiB and send nothing
    * would keep every review out for as long as they like; the API server's own arrive in one go.
    */
   admit(length: number, giveWay: () => void): HeldBody | undefined

@@ -31,8 +31,13 @@ export function webhookApp(options: {
     response.setHeader('Connection', 'close')
     sendReply(response, errorReply(503, 'too many reviews under way; try again'))
   }
-  /** The rest of the body is not waited for, and what is here of it does not stay. */
+  /** The rest of the body is not waited for, and what is here of it does not stay. Called while another request comes in, which an error would hit. */
   const giveWay = (request: IncomingMessage, response: ServerResponse): void => {
+    // It was refused before it was here, and its answer waits behind one that the client does not read.
+    if (response.headersSent) {
+      request.destroy()
+      return
+    }
     // Behind another answer of its connection, or to a client that reads none, the 503 may never leave.
     const isStuck = response.socket === null || response.socket.writableLength > 0
     refuse(response)

@@ -70,6 +70,11 @@ describe('readAdmissionReview', () => {
     ['no uid', review({ uid: null }), 'malformed AdmissionReview: request.uid: wanted a string, found nothing'],
     ['an empty uid', review({ uid: '' }), 'malformed AdmissionReview: request.uid is empty'],
     [
+      'a uid of any length',
+      review({ uid: 'u'.repeat(129) }),
+      'malformed AdmissionReview: request.uid has over 128 characters',
+    ],
+    [
       'a kind that is text',
       review({ kind: 'Pod' }),
       'malformed AdmissionReview: request.kind: wanted an object, found a string',
@@ -101,6 +106,14 @@ describe('readAdmissionReview', () => {
       error: 'malformed AdmissionReview: request.dryRun: wanted a boolean, found a string',
       uid: 'u-1',
     })
+  })
+
+  it('gives no long uid beside an error: it would be as long in the answer', () => {
+    for (const changes of [{}, { dryRun: 'yes' }, { operation: 'PATCH' }]) {
+      const read = readAdmissionReview(review({ ...changes, uid: 'u'.repeat(129) }))
+      assert.ok(read.error !== undefined && read.uid === undefined)
+    }
+    assert.equal(readAdmissionReview(review({ uid: 'u'.repeat(128) })).request?.uid.length, 128)
   })
 
   it('never throws', () => {

@@ -273,19 +273,29 @@ describe('reviews answered before express', () => {
     ['answered before express', 'application/json'],
     ['answered by express', 'application/json;charset=utf-8'],
   ] as const) {
-    it(`that give way and are whole all the same are refused once: ${what}`, async () => {
+    const head = (path: string, length: number, more = ''): string =>
+      `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n${more}\r\n`
+    /** When it is returned, its request has come in. */
+    const open = async (bytes: string | Buffer): Promise<Socket> => {
       const { port } = server.address() as AddressInfo
-      const head = (path: string, length: number): string =>
-        `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`
-      const open = async (bytes: string | Buffer): Promise<Socket> => {
-        const arrived = new Promise((resolve) => server.once('request', resolve))
-        const socket = connect(port, '127.0.0.1')
-          .on('error', () => undefined)
-          .resume()
-        socket.write(bytes)
-        await arrived
-        return socket
-      }
+      const arrived = new Promise((resolve) => server.once('request', resolve))
+      const socket = connect(port, '127.0.0.1')
+        .on('error', () => undefined)
+        .resume()
+      socket.write(bytes)
+      await arrived
+      return socket
+    }
+    const answersAnother = async (): Promise<boolean> => {
+      const { status } = await send({
+        path: '/mutate',
+        headers: { ...JSON_HEADERS, 'Content-Length': '2' },
+        body: '{}',
+      })
+      return status === 200
+    }
+
+    it(`that give way and are whole all the same are refused once: ${what}`, async () => {
       const rejected: unknown[] = []
       const onRejection = (error: unknown): void => void rejected.push(error)
       process.on('unhandledRejection', onRejection)
@@ -306,14 +316,7 @@ describe('reviews answered before express', () => {
           largest.write(' ')
           await gone
           for (const other of others.splice(0)) other.destroy()
-          await until('nothing under way', async () => {
-            const { status } = await send({
-              path: '/mutate',
-              headers: { ...JSON_HEADERS, 'Content-Length': '2' },
-              body: '{}',
-            })
-            return status === 200
-          })
+          await until('nothing under way', answersAnother)
         }
         assert.deepEqual(rejected, [])
         assert.ok(errors.includes('503 too many reviews under way'), errors.join('; '))
@@ -321,6 +324,28 @@ describe('reviews answered before express', () => {
       } finally {
         process.off('unhandledRejection', onRejection)
         for (const other of others) other.destroy()
+      }
+    })
+
+    it(`that were refused before they came, behind an answer that does not leave, give way to others: ${what}`, async () => {
+      errors.length = 0
+      const stuck = await open(head('/never', 2) + '{}')
+      const others = [stuck]
+      try {
+        const gone = new Promise((resolve) => stuck.once('close', resolve))
+        const entered = new Promise((resolve) => server.once('request', resolve))
+        stuck.write(head('/mutate', REVIEW_LIMIT_BYTES, 'Content-Encoding: br\r\n'))
+        await entered
+        for (let count = 0; count < 8; count++) others.push(await open(head('/mutate', REVIEW_LIMIT_BYTES)))
+        await gone
+        assert.equal(await answersAnother(), true)
+        assert.deepEqual(
+          errors.filter((error) => error.startsWith('500')),
+          [],
+        )
+      } finally {
+        for (const other of others) other.destroy()
+        await until('nothing under way', answersAnother)
       }
     })
   }

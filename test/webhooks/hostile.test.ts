@@ -98,6 +98,14 @@ describe('hostile pods: fields of a wrong type', () => {
     [inPod({ containers: [] }), 'spec.containers: wanted a list with at least one element, found an empty list'],
     [inPod({ containers: {} }), 'spec.containers: wanted a list, found an object'],
     [inPod({ containers: { length: 1, 0: container() } }), 'spec.containers: wanted a list, found an object'],
+    [
+      inPod({ containers: Array(2001).fill(container()) }),
+      'spec.containers: wanted a list of at most 2000, found 2001',
+    ],
+    [
+      inPod({ initContainers: Array(2001).fill(container()) }),
+      'spec.initContainers: wanted a list of at most 2000, found 2001',
+    ],
     [inPod({ containers: [null] }), 'spec.containers[0]: wanted an object, found nothing'],
     [inPod({ containers: [[container()]] }), 'spec.containers[0]: wanted an object, found a list'],
     [inPod({ initContainers: 'x' }), 'spec.initContainers: wanted a list, found a string'],
