@@ -115,6 +115,21 @@ describe('server/together', () => {
     assert.deepEqual(events, ['decide a', 'send a', 'decide b', 'send b', 'decide late'])
   })
 
+  it('counts what sending takes as waiting, too', () => {
+    const soon: (() => void)[] = []
+    const waits: number[] = []
+    let time = 0
+    const together = createTogether({ now: () => time, soon: (callback) => void soon.push(callback) })
+    for (const connection of [{}, {}])
+      together(connection, 2, (waited) => {
+        waits.push(waited)
+        time += 2
+        return () => void (time += 5)
+      })
+    soon[0]!()
+    assert.deepEqual(waits, [0, 7])
+  })
+
   it('tells each how long it has waited', () => {
     const { waits, take, pass, turn } = stage()
     take('a', 16)

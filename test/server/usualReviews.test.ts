@@ -27,13 +27,18 @@ describe('reviews answered before express', () => {
   const errors: string[] = []
   /** What `/noted` was given, in order. */
   const noted: { readonly text: string; readonly timeout: number; readonly waited: number | undefined }[] = []
+  /** How many `/never` was given. */
+  let unanswered = 0
   /** Called by `/noted`, while it decides. */
   let whileDeciding: () => void = () => undefined
   const app = webhookApp({
     routes: {
       '/mutate': (body, timeout) =>
         Promise.resolve(jsonReply(200, { text: body.toString('utf8'), timeout: Math.ceil(timeout) })),
-      '/never': () => new Promise(() => undefined),
+      '/never': () => {
+        unanswered += 1
+        return new Promise(() => undefined)
+      },
       '/broken': () => Promise.reject(new Error('a bug')),
       '/at-once': (body) => jsonReply(200, { text: body.toString('utf8') }),
       '/noted': (body, timeout, waited) => {
@@ -324,6 +329,22 @@ describe('reviews answered before express', () => {
       } finally {
         process.off('unhandledRejection', onRejection)
         for (const other of others) other.destroy()
+      }
+    })
+
+    it(`that are whole and wait for their answer give way to none: ${what}`, async () => {
+      unanswered = 0
+      const waiting: Socket[] = []
+      try {
+        const body = head('/never', REVIEW_LIMIT_BYTES) + ' '.repeat(REVIEW_LIMIT_BYTES)
+        for (let count = 0; count < 8; count++) waiting.push(await open(body))
+        await until('all of them', () => unanswered === 8)
+        const headers = { ...JSON_HEADERS, 'Content-Length': '2' }
+        assert.equal((await send({ path: '/mutate', headers, body: '{}' })).status, 503)
+        assert.ok(waiting.every((socket) => !socket.destroyed))
+      } finally {
+        for (const socket of waiting) socket.destroy()
+        await until('nothing under way', answersAnother)
       }
     })
 
